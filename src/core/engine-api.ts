@@ -1,0 +1,147 @@
+/**
+ * The engine's vocabulary: what goes in (options, commands' arguments) and what comes out (changes, deliveries, collections).
+ *
+ * The engine is pure: commands and the time go in, changes and deliveries come out. A *turn* is: any number of commands,
+ * then `takeChanges()`; the caller makes the changes durable, then calls `publish(changes)` for default routing and, when
+ * the routers have answered, `route(...)`. Only published positions are ever shown to observers.
+ */
+import type { RoomId, ServerName, UserId } from '../matrix/identifiers.ts';
+import type { PresenceState } from '../matrix/presence-state.ts';
+import type { UserPresenceState } from './user-presence-state.ts';
+
+/** `tracked`: timers run. `untracked`: states change only by `setPresenceForUsers`. `disabled`: nothing changes. */
+export type PresenceMode = 'tracked' | 'untracked' | 'disabled';
+
+/** All in milliseconds. */
+export interface PresenceTimers {
+  /** LAST_ACTIVE_GRANULARITY: active while `now − lastActiveTs` is less. @default 60 s */
+  readonly lastActiveGranularityMs: number;
+  /** SYNC_ONLINE_TIMEOUT: grace after the end of a device's last sync. @default 30 s */
+  readonly syncOnlineTimeoutMs: number;
+  /** IDLE_TIMER: an online device without activity becomes unavailable. @default 5 min */
+  readonly idleTimeoutMs: number;
+  /** BUSY_ONLINE_TIMEOUT: grace of a busy device. @default 60 min */
+  readonly busyOnlineTimeoutMs: number;
+  /** FEDERATION_TIMEOUT: a silent remote user goes offline. @default 30 min */
+  readonly federationTimeoutMs: number;
+  /** FEDERATION_PING_INTERVAL: a quiet local user is sent again. @default 25 min */
+  readonly federationPingIntervalMs: number;
+  /** How long an observer counts as connected after their last sync ended. @default 60 s */
+  readonly observerLingerMs: number;
+  /** Lifetime of a state set by a module in tracked mode. @default 1 h */
+  readonly managedTtlMs: number;
+}
+
+export interface EngineLimits {
+  /** Pending entries per connected observer; beyond it the observer's next sync scans instead. @default 1,000 */
+  readonly maxPendingPerObserver: number;
+  /** Local users kept per routing answer; further ones are counted as dropped. @default 100,000 */
+  readonly maxRoutedPerUser: number;
+}
+
+export interface EngineOptions {
+  readonly serverName: ServerName;
+  readonly mode: PresenceMode;
+  readonly timers: PresenceTimers;
+  readonly limits: EngineLimits;
+  readonly excludedRooms: ReadonlySet<RoomId>;
+  /** Positions given out are greater than this: the store's ceiling. */
+  readonly startPosition: number;
+}
+
+/** What a sync says about its device. */
+export interface SyncClaim {
+  readonly state: typeof PresenceState.ONLINE | typeof PresenceState.UNAVAILABLE;
+  /** `set_presence` was spelled out, which counts as activity; a default sync of an online device does not. */
+  readonly explicit: boolean;
+}
+
+export interface ManagedPresence {
+  readonly state: PresenceState;
+  readonly statusMsg: string | null;
+  readonly ttlMs?: number;
+}
+
+/** A validated entry of an `m.presence` EDU. */
+export interface RemotePresence {
+  readonly userId: UserId;
+  readonly state: PresenceState;
+  readonly statusMsg: string | null;
+  /** Null when the entry had no `last_active_ago`: the known value is kept. */
+  readonly lastActiveTs: number | null;
+  readonly currentlyActive: boolean;
+}
+
+/** First rule that matched, in the reference server's words. `forced`: `setPresenceForUsers`. */
+export type NotifyReason =
+  | 'status_msg_change'
+  | 'state_change'
+  | 'current_active_change'
+  | 'last_active_change_online'
+  | 'last_active_change_not_online'
+  | 'forced';
+
+/** One change worth telling, as of the end of its turn: at most one per user. */
+export interface PresenceUpdate {
+  /** Dense engine id of the user. */
+  readonly uid: number;
+  readonly state: UserPresenceState;
+  readonly previousState: PresenceState;
+  readonly position: number;
+  readonly reason: NotifyReason;
+}
+
+export interface TurnChanges {
+  /** In position order. Empty when nothing is worth telling. */
+  readonly updates: readonly PresenceUpdate[];
+  /** Local users whose keep-alive is due and who are not in `updates`. Sent to servers only; moves no position. */
+  readonly pings: readonly PresenceUpdate[];
+  /** Highest position in use by the end of this turn. */
+  readonly position: number;
+}
+
+/** Who is to be told now. */
+export interface Deliveries {
+  /** Dense ids of connected local observers that have something new, each once. Valid until the next engine call. */
+  readonly observers: Uint32Array;
+  /** Number of (observer, update) pairs. */
+  readonly pairs: number;
+  /** Remote servers and the local users' states they get: at most one state per user and server. */
+  readonly servers: ReadonlyMap<ServerName, readonly UserPresenceState[]>;
+}
+
+/** The merged, checked answer of the routers for one batch: source → who gets it in addition. */
+export type RoutingAnswer = ReadonlyMap<UserId, readonly UserId[]>;
+
+/** What `route` did. `kept` is to be saved: answers with the position at which they were delivered. */
+export interface RouteResult extends Deliveries {
+  readonly kept: readonly { readonly userId: UserId; readonly routedTo: readonly UserId[]; readonly routedPosition: number }[];
+  /** Targets dropped because of `maxRoutedPerUser`. */
+  readonly dropped: number;
+}
+
+/** Where an observer is in the stream: part of the opaque sync token. */
+export interface PresenceCursor {
+  readonly position: number;
+  /** Something up to `position` is still owed, from here on (exclusive); null when nothing is. */
+  readonly resume: number | null;
+}
+
+export interface CollectOptions {
+  /** Null for an initial or full-state sync. */
+  readonly since: PresenceCursor | null;
+  /** Offline users are part of a snapshot only if true. Never removes them from an increment. */
+  readonly includeOffline: boolean;
+  /** Users whose current state is wanted whatever their position: new room mates. Checked for visibility; self is skipped. */
+  readonly extras: readonly UserId[];
+  /** Sender filter, if any. */
+  readonly accept: ((userId: UserId) => boolean) | null;
+  /** Most users in one collection. What is cut is owed by `next`. */
+  readonly limit: number | null;
+}
+
+export interface Collection {
+  /** Users to tell about, each once, by position; read their state with `state(uid)`. */
+  readonly uids: readonly number[];
+  readonly next: PresenceCursor;
+}
