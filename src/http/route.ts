@@ -1,0 +1,89 @@
+/**
+ * What an operation of the HTTP API is: where it lives, who may call it, and the function that answers.
+ *
+ * Operation files in `client-api/` export `(services) => Route` (or `Route[]`), services being exactly what they need.
+ * The server in `http-server.ts` matches paths, authenticates, reads bodies up to the limit, and turns whatever a
+ * handler returns or throws into a response.
+ */
+import type { DeviceId, UserId } from '../matrix/identifiers.ts';
+
+/** The segment (or segments) between `/_matrix/client/` and the route's path. `''` is for paths without a version. */
+export type ApiVersion = 'v3' | 'r0' | 'v1' | 'unstable' | 'api/v1' | '';
+
+export interface Route {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** Below `/_matrix/client/<version>`: `/rooms/:roomId/send/:eventType/:txnId`. A last `*name` takes the rest, also nothing. */
+  readonly path: string;
+  /** Replaces `/_matrix/client/<version>` for paths that are not under it, as `/_synapse/admin`. */
+  readonly prefix?: string;
+  /** Usually `STABLE_VERSIONS`; with `prefix` it is not looked at. */
+  readonly versions: readonly ApiVersion[];
+  /** `required`: 401 without a valid token. `optional`: a token that is sent must be valid. */
+  readonly auth: 'required' | 'optional' | 'none';
+  /** The specification's operationId: the label of metrics and the name in logs. */
+  readonly operationId: string;
+  /**
+   * The answer: a JSON value, `undefined` for `{}`, or a `Reply`/`RawJson`. Throws `MatrixError` for everything that is
+   * the client's fault. A handler that answers without waiting returns the value itself, not a promise.
+   */
+  readonly handler: (request: ClientRequest) => unknown;
+}
+
+/** What almost every route is served under. */
+export const STABLE_VERSIONS = ['v3', 'r0'] as const satisfies readonly ApiVersion[];
+
+/** Who asks, as the access token says. */
+export interface Requester {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+  /** Stable for the life of the token; not the token. */
+  readonly tokenId: number;
+  readonly isAdmin: boolean;
+}
+
+export interface ClientRequest {
+  readonly method: string;
+  /** Who asks. Reading it on a route without authentication is a bug and throws; see `requesterOrNull`. */
+  readonly requester: Requester;
+  /** `null` where no token was sent (`auth: 'optional'`) or none is looked at (`'none'`). */
+  readonly requesterOrNull: Requester | null;
+  /** Values of the path's `:names`, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Parsed when first read. Without a `?` it costs nothing. */
+  readonly query: URLSearchParams;
+  /** The parsed JSON body: 400 `M_NOT_JSON` unless it is JSON. Callers check the shape, see `parse-body.ts`. */
+  body(): unknown;
+  /** Whether the client sent any body at all; several clients leave out an empty object. */
+  readonly hasBody: boolean;
+  /**
+   * Aborted when the client is gone, and when the server is stopping: a handler that waits ends its wait and answers
+   * with what it has. Made when first read.
+   */
+  readonly signal: AbortSignal;
+  /** The client's address: the connection's, or the last `X-Forwarded-For` of a trusted proxy (`x_forwarded`). */
+  readonly ip: string;
+  /** `User-Agent`, or an empty string. */
+  readonly userAgent: string;
+}
+
+/** A 200 (or `httpStatus`) whose body is already serialised. */
+export class RawJson {
+  readonly text: string;
+  readonly httpStatus: number;
+
+  constructor(text: string, httpStatus = 200) {
+    this.text = text;
+    this.httpStatus = httpStatus;
+  }
+}
+
+/** An answer with a status other than 200 that is not an error in the specification's shape, such as a 401 with flows. */
+export class Reply {
+  readonly httpStatus: number;
+  readonly body: unknown;
+
+  constructor(httpStatus: number, body: unknown) {
+    this.httpStatus = httpStatus;
+    this.body = body;
+  }
+}
