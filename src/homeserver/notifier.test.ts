@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import type { UserId } from '../matrix/identifiers.ts';
+import type { Clock } from '../ports/clock.ts';
+import { Notifier } from './notifier.ts';
+
+const A: UserId = '@a:test';
+const B: UserId = '@b:test';
+
+function testClock(): Clock & { advance(ms: number): void; readonly timers: number } {
+  let now = 1_000_003;
+  let timers: { at: number; callback: () => void }[] = [];
+  return {
+    now: () => now,
+    setTimeout(callback, delayMs) {
+      const timer = { at: now + delayMs, callback };
+      timers.push(timer);
+      const cancel = (): void => {
+        timers = timers.filter((other) => other !== timer);
+      };
+      return { cancel, [Symbol.dispose]: cancel };
+    },
+    advance(ms) {
+      now += ms;
+      const due = timers.filter((timer) => timer.at <= now);
+      timers = timers.filter((timer) => timer.at > now);
+      for (const timer of due) timer.callback();
+    },
+    get timers() {
+      return timers.length;
+    },
+  };
+}
+
+function setup(options: { maxWaitersPerUser?: number; maxTrackedUsers?: number } = {}) {
+  const clock = testClock();
+  return { clock, notifier: new Notifier({ clock, startPosition: 10, timeoutSliceMs: 50, ...options }) };
+}
+
+describe('Notifier', () => {
+  it('wakes every poll of the users named and nobody else', async () => {
+    const { clock, notifier } = setup();
+    const a1 = notifier.subscribe(A).wait(1000);
+    const a2 = notifier.subscribe(A).wait(1000);
+    const b = notifier.subscribe(B).wait(1000);
+    notifier.wake([A]);
+    expect(await Promise.all([a1, a2])).toEqual(['woken', 'woken']);
+    clock.advance(1050);
+    expect(await b).toBe('timeout');
+  });
+
+  it('keeps a wake-up that arrives between subscribing and waiting, once', async () => {
+    const { clock, notifier } = setup();
+    const subscription = notifier.subscribe(A);
+    notifier.wake([A]);
+    notifier.wake([A]);
+    expect(await subscription.wait(1000)).toBe('woken');
+    const second = subscription.wait(1000);
+    clock.advance(2000);
+    expect(await second).toBe('timeout');
+  });
+
+  it('times out never early and at most a slice late, with one timer for many polls', async () => {
+    const { clock, notifier } = setup();
+    let ended = 0;
+    const waits = Array.from({ length: 100 }, () =>
+      notifier
+        .subscribe(A)
+        .wait(1000)
+        .then(() => (ended += 1)),
+    );
+    expect(notifier.stats).toMatchObject({ waiters: 100, timers: 1 });
+    clock.advance(999);
+    await Promise.resolve();
+    expect(ended).toBe(0);
+    clock.advance(51);
+    await Promise.all(waits);
+    expect(ended).toBe(100);
+    expect(notifier.stats.timers).toBe(0);
+  });
+
+  it('leaves no timer and no entry behind when polls end early', async () => {
+    const { clock, notifier } = setup();
+    const subscription = notifier.subscribe(A);
+    const wait = subscription.wait(1000);
+    subscription.abort();
+    expect(await wait).toBe('aborted');
+    expect(await subscription.wait(1000)).toBe('aborted');
+    subscription.dispose();
+    subscription.dispose();
+    expect(clock.timers).toBe(0);
+    expect(notifier.stats).toMatchObject({ waiters: 0, users: 0, timers: 0 });
+  });
+
+  it('ends the oldest poll when a user opens too many', async () => {
+    const { notifier } = setup({ maxWaitersPerUser: 2 });
+    const first = notifier.subscribe(A).wait(1000);
+    const second = notifier.subscribe(A).wait(1000);
+    const third = notifier.subscribe(A).wait(1000);
+    expect(await first).toBe('displaced');
+    expect(notifier.stats.waiters).toBe(2);
+    notifier.wake([A]);
+    expect(await Promise.all([second, third])).toEqual(['woken', 'woken']);
+  });
+
+  it('ends every wait when the server stops, later ones too', async () => {
+    const { notifier } = setup();
+    const open = notifier.subscribe(A);
+    const wait = open.wait(1000);
+    notifier.stop();
+    expect(await wait).toBe('stopped');
+    expect(await notifier.subscribe(B).wait(1000)).toBe('stopped');
+  });
+
+  it('remembers the newest homeserver position of a user; presence does not move it', () => {
+    const { notifier } = setup();
+    expect(notifier.lastPosition(A)).toBe(10);
+    notifier.notify([A], 12);
+    notifier.notify([A], 11);
+    notifier.wake([A, B]);
+    expect(notifier.lastPosition(A)).toBe(12);
+    expect(notifier.lastPosition(B)).toBe(10);
+  });
+
+  it('forgets the longest quiet users first and is never too low about them', () => {
+    const { notifier } = setup({ maxTrackedUsers: 2 });
+    notifier.notify([A], 20);
+    notifier.notify([B], 21);
+    notifier.notify([A], 22);
+    notifier.notify(['@c:test'], 23);
+    expect(notifier.stats.positions).toBe(2);
+    expect(notifier.lastPosition(A)).toBe(22);
+    expect(notifier.lastPosition(B)).toBe(21);
+    notifier.notify(['@d:test'], 24);
+    expect(notifier.lastPosition(A)).toBe(22);
+    notifier.notify([B], 12);
+    expect(notifier.lastPosition(B)).toBeGreaterThanOrEqual(21);
+  });
+});
