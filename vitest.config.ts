@@ -7,6 +7,9 @@ const alias = [...packageEntries()].map(([name, file]) => ({ find: new RegExp(`^
 export default defineConfig({
   resolve: { alias },
   test: {
+    // The second report is what scripts/test-totals.mjs reads.
+    reporters: ['default', 'json'],
+    outputFile: { json: 'node_modules/.cache/thalamus/tests.json' },
     projects: [
       {
         extends: true,
@@ -24,6 +27,7 @@ export default defineConfig({
           // Servers, files, signals and child processes: each file gets its own process.
           name: 'server',
           include: ['test/**/*.test.ts'],
+          globalSetup: ['./scripts/build-before-tests.ts'],
           pool: 'forks',
           isolate: true,
           testTimeout: 30_000,
