@@ -19,10 +19,15 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
 
-/** The environment without what `npm run` adds about this repository, which would lead an npm below us back here. */
+/**
+ * The environment without what `npm run` adds about this repository: an npm below us would take our settings for its project's.
+ * How to reach the registry stays.
+ */
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(
-    ([name]) => !/^(npm_(package|lifecycle)_|npm_config_(local|global)_prefix$|INIT_CWD$|NODE_OPTIONS$)/i.test(name),
+    ([name]) =>
+      !/^(npm_.*|INIT_CWD|NODE_OPTIONS)$/i.test(name) ||
+      /^npm_config_(registry|cache|userconfig|globalconfig|cafile|.*proxy)$/i.test(name),
   ),
 );
 
