@@ -6,19 +6,8 @@
  * events are ready to be sent. Source: Matrix specification, client-server API, "Syncing".
  */
 import type { DeviceId, RoomId, UserId } from '../../matrix/identifiers.ts';
+import type { SyncFilter } from '../sync/filter.ts';
 import type { EphemeralEvent, StrippedStateEvent, SyncEvent } from './client-event.ts';
-import type { EventFilter } from './event-filter.ts';
-
-export interface RoomSyncFilter {
-  /** `room.rooms` and `room.not_rooms`: they cover everything below. */
-  readonly rooms: readonly string[] | null;
-  readonly notRooms: readonly string[];
-  /** Whether an initial sync lists rooms that the user has left; rooms left since `since` are always listed. */
-  readonly includeLeave: boolean;
-  readonly timeline: EventFilter;
-  readonly state: EventFilter;
-  readonly ephemeral: EventFilter;
-}
 
 export interface RoomSyncRequest {
   readonly userId: UserId;
@@ -30,7 +19,8 @@ export interface RoomSyncRequest {
   readonly fullState: boolean;
   /** Typing serial the client has seen; null: an initial sync. */
   readonly typingSince: number | null;
-  readonly filter: RoomSyncFilter;
+  /** `includeLeave` is about initial syncs; rooms left since `since` are always listed. */
+  readonly filter: SyncFilter['room'];
 }
 
 export interface RoomSyncChanges {
