@@ -7,14 +7,42 @@
  */
 import { z } from 'zod';
 import { MatrixError } from '../../matrix/errors.ts';
-import { isRoomId, type UserId } from '../../matrix/identifiers.ts';
-import { type EventFilter, matchesPattern, wantsType } from '../rooms/event-filter.ts';
-import type { RoomSyncFilter } from '../rooms/room-sync.ts';
+import { isRoomId } from '../../matrix/identifiers.ts';
+import { compilePatterns, type Matcher } from './wildcard.ts';
+
+/** Which events of one section are wanted. */
+export interface EventFilter {
+  /** Null when every sender is wanted. */
+  readonly acceptsSender: Matcher | null;
+  /** Null when every type is wanted. */
+  readonly acceptsType: Matcher | null;
+  /** Null when every room is wanted. */
+  readonly acceptsRoom: Matcher | null;
+  /** True: only events whose content has a `url`; false: only those without. */
+  readonly containsUrl: boolean | null;
+  /** Most events of one response; null when the client named none. */
+  readonly limit: number | null;
+  /** True when nothing can pass, so that nothing need be looked up. */
+  readonly isEmpty: boolean;
+}
+
+export interface StateFilter extends EventFilter {
+  readonly lazyLoadMembers: boolean;
+  readonly includeRedundantMembers: boolean;
+}
 
 export interface SyncFilter {
   readonly presence: PresenceFilter;
   readonly accountData: EventFilter;
-  readonly room: RoomSyncFilter & { readonly accountData: EventFilter };
+  readonly room: {
+    /** Null when every room is wanted; else asked first, for every section. */
+    readonly acceptsRoom: Matcher | null;
+    readonly includeLeave: boolean;
+    readonly timeline: StateFilter;
+    readonly state: StateFilter;
+    readonly ephemeral: EventFilter;
+    readonly accountData: EventFilter;
+  };
 }
 
 /** `filter.presence` for events that are all of type `m.presence`. */
@@ -22,7 +50,7 @@ export interface PresenceFilter {
   /** True when the client wants no presence at all. */
   readonly isEmpty: boolean;
   /** Null when every sender is wanted. */
-  readonly acceptsSender: ((userId: UserId) => boolean) | null;
+  readonly acceptsSender: Matcher | null;
   readonly limit: number | null;
 }
 
@@ -88,16 +116,15 @@ export function parseFilter(definition: unknown): SyncFilter {
   }
   const { presence = {}, account_data: accountData = {}, room = {} } = result.data;
   return {
-    presence: compilePresence(toEventFilter(presence)),
-    accountData: toEventFilter(accountData),
+    presence: compilePresence(presence),
+    accountData: compileEvents(accountData),
     room: {
-      rooms: room.rooms ?? null,
-      notRooms: room.not_rooms ?? [],
+      acceptsRoom: wanted(room.rooms, room.not_rooms),
       includeLeave: room.include_leave ?? false,
-      timeline: toEventFilter(room.timeline ?? {}),
-      state: toEventFilter(room.state ?? {}),
-      ephemeral: toEventFilter(room.ephemeral ?? {}),
-      accountData: toEventFilter(room.account_data ?? {}),
+      timeline: compileState(room.timeline ?? {}),
+      state: compileState(room.state ?? {}),
+      ephemeral: compileEvents(room.ephemeral ?? {}),
+      accountData: compileEvents(room.account_data ?? {}),
     },
   };
 }
@@ -113,44 +140,52 @@ export function parseFilterText(text: string): SyncFilter {
   return parseFilter(definition);
 }
 
-/** The members of a checked filter in the shape that rooms and account data use. */
-function toEventFilter(raw: RawEventFilter): EventFilter {
+/** Whether one event passes. `content` is only looked at for `contains_url`. */
+export function acceptsEvent(
+  filter: EventFilter,
+  event: { readonly type: string; readonly sender: string; readonly content: Readonly<Record<string, unknown>> },
+): boolean {
+  return (
+    !filter.isEmpty &&
+    (filter.acceptsType === null || filter.acceptsType(event.type)) &&
+    (filter.acceptsSender === null || filter.acceptsSender(event.sender)) &&
+    (filter.containsUrl === null || filter.containsUrl === (typeof event.content['url'] === 'string'))
+  );
+}
+
+function compilePresence(raw: z.infer<typeof eventFilterSchema>): PresenceFilter {
+  const { isEmpty, acceptsSender, acceptsType, limit } = compileEvents(raw);
+  return { isEmpty: isEmpty || (acceptsType !== null && !acceptsType('m.presence')), acceptsSender, limit };
+}
+
+function compileEvents(raw: RawEventFilter): EventFilter {
+  const excludesAll = (list: readonly string[] | undefined): boolean => list?.includes('*') === true;
   return {
-    limit: raw.limit === undefined ? null : Math.min(raw.limit, MAX_LIMIT),
-    types: raw.types ?? null,
-    notTypes: raw.not_types ?? [],
-    senders: raw.senders ?? null,
-    notSenders: raw.not_senders ?? [],
-    rooms: raw.rooms ?? null,
-    notRooms: raw.not_rooms ?? [],
+    acceptsSender: wanted(raw.senders, raw.not_senders),
+    acceptsType: wanted(raw.types, raw.not_types),
+    acceptsRoom: wanted(raw.rooms, raw.not_rooms),
     containsUrl: raw.contains_url ?? null,
-    lazyLoadMembers: raw.lazy_load_members ?? false,
+    limit: raw.limit === undefined ? null : Math.min(raw.limit, MAX_LIMIT),
+    isEmpty:
+      raw.limit === 0 ||
+      [raw.types, raw.senders, raw.rooms].some((list) => list?.length === 0) ||
+      excludesAll(raw.not_types) ||
+      excludesAll(raw.not_senders),
   };
 }
 
-/** All presence events have one type, so that types decide once; patterns in senders are compiled. */
-function compilePresence(filter: EventFilter): PresenceFilter {
-  const { limit, senders, notSenders } = filter;
+function compileState(raw: RawEventFilter): StateFilter {
   return {
-    isEmpty: limit === 0 || senders?.length === 0 || notSenders.includes('*') || !wantsType(filter, 'm.presence'),
-    acceptsSender: compileSenders(senders, notSenders),
-    limit,
+    ...compileEvents(raw),
+    lazyLoadMembers: raw.lazy_load_members ?? false,
+    includeRedundantMembers: raw.include_redundant_members ?? false,
   };
 }
 
-function compileSenders(
-  senders: readonly string[] | null,
-  notSenders: readonly string[],
-): PresenceFilter['acceptsSender'] {
-  const wanted = senders === null || senders.includes('*') ? null : compilePatterns(senders);
-  if (notSenders.length === 0) return wanted;
-  const unwanted = compilePatterns(notSenders);
-  return (userId) => !unwanted(userId) && (wanted === null || wanted(userId));
-}
-
-/** Exact ids are looked up, however many; only patterns are tried one by one. */
-function compilePatterns(patterns: readonly string[]): (userId: UserId) => boolean {
-  const exact: ReadonlySet<string> = new Set(patterns.filter((pattern) => !pattern.includes('*')));
-  const globs = patterns.filter((pattern) => pattern.includes('*'));
-  return (userId) => exact.has(userId) || globs.some((pattern) => matchesPattern(pattern, userId));
+/** `not_…` wins over its opposite; an absent list excludes nothing. */
+function wanted(yes: readonly string[] | undefined, no: readonly string[] | undefined): Matcher | null {
+  const unwanted = no === undefined || no.length === 0 ? null : compilePatterns(no);
+  const accepted = yes === undefined || yes.includes('*') ? null : compilePatterns(yes);
+  if (accepted === null) return unwanted === null ? null : (text) => !unwanted(text);
+  return unwanted === null ? accepted : (text) => accepted(text) && !unwanted(text);
 }
