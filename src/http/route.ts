@@ -57,9 +57,11 @@ export interface ClientRequest {
   readonly hasBody: boolean;
   /**
    * Aborted when the client is gone, and when the server is stopping: a handler that waits ends its wait and answers
-   * with what it has. Made when first read.
+   * with what it has. Made when first read, and several microseconds dearer than `onAborted`.
    */
   readonly signal: AbortSignal;
+  /** Calls `listener` once at the moment `signal` would abort; at once if it already has; never after the answer. */
+  onAborted(listener: () => void): void;
   /** The client's address: the connection's, or the last `X-Forwarded-For` of a trusted proxy (`x_forwarded`). */
   readonly ip: string;
   /** `User-Agent`, or an empty string. */

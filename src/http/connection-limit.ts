@@ -1,0 +1,88 @@
+/**
+ * Bounds the number of open connections, over all listeners together.
+ *
+ * At the limit a newcomer takes the place of the connection that has waited longest without a request in flight:
+ * half-open and idle ones go first, and a client in the middle of a request or a long poll is never thrown out. Only
+ * when every connection is at work is the newcomer refused.
+ */
+import type { Socket } from 'node:net';
+
+export interface ConnectionLimitOptions {
+  readonly maxConnections: number;
+  readonly onRejected: (reason: 'capacity' | 'evicted' | 'pipelining') => void;
+}
+
+/** Requests that one connection may have sent ahead without having their answers. */
+const MAX_PIPELINED_REQUESTS = 32;
+
+const requestsInFlight = Symbol('requests in flight');
+/** On a TLS socket: the connection below it, which is what is counted. */
+export const rawSocket = Symbol('raw socket');
+
+export type LimitedSocket = Socket & { [requestsInFlight]?: number; [rawSocket]?: LimitedSocket };
+
+export class ConnectionLimit {
+  readonly #options: ConnectionLimitOptions;
+  /** Connections without a request in flight; the one that has waited longest comes first. */
+  readonly #waiting = new Set<LimitedSocket>();
+  #open = 0;
+
+  constructor(options: ConnectionLimitOptions) {
+    this.#options = options;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** A connection was accepted: counts it, or closes it. */
+  accept(socket: LimitedSocket): void {
+    if (this.#open >= this.#options.maxConnections && !this.#evict()) {
+      this.#options.onRejected('capacity');
+      socket.destroy();
+      return;
+    }
+    this.#open++;
+    this.#waiting.add(socket);
+    socket.once('close', () => {
+      this.#open--;
+      this.#waiting.delete(socket);
+    });
+  }
+
+  /** A request came in. False when the connection has too many unanswered ones and was closed. */
+  busy(socket: LimitedSocket): boolean {
+    const raw = socket[rawSocket] ?? socket;
+    const inFlight = (raw[requestsInFlight] ?? 0) + 1;
+    raw[requestsInFlight] = inFlight;
+    this.#waiting.delete(raw);
+    if (inFlight <= MAX_PIPELINED_REQUESTS) return true;
+    this.#options.onRejected('pipelining');
+    raw.destroy();
+    return false;
+  }
+
+  /** Whether the connection has a request without an answer. */
+  isBusy(socket: LimitedSocket): boolean {
+    return ((socket[rawSocket] ?? socket)[requestsInFlight] ?? 0) > 0;
+  }
+
+  /** A request was answered. */
+  idle(socket: LimitedSocket): void {
+    const raw = socket[rawSocket] ?? socket;
+    const inFlight = (raw[requestsInFlight] ?? 1) - 1;
+    raw[requestsInFlight] = inFlight;
+    if (inFlight === 0 && !raw.destroyed) this.#waiting.add(raw);
+  }
+
+  /** Whether a place was made. */
+  #evict(): boolean {
+    for (const socket of this.#waiting) {
+      this.#waiting.delete(socket);
+      this.#options.onRejected('evicted');
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+}

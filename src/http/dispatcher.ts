@@ -1,0 +1,243 @@
+/**
+ * Takes one request from its first line to its answer: match, authenticate, read the body, call the operation, answer.
+ *
+ * No promise is made on the way unless a part returns one, and authentication comes before the body, so strangers'
+ * uploads are never buffered.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { MatrixError } from '../matrix/errors.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
+import { toErrorResponse } from './error-response.ts';
+import { Exchange, type ExchangeHost, type Lifecycle } from './exchange.ts';
+import { accessTokenOf } from './headers.ts';
+import type { OpenResources } from './open-resources.ts';
+import { PathRouter, pathsOf } from './path-router.ts';
+import { type BodyBudget, readBody } from './read-body.ts';
+import type { OperationMetrics, RequestMetrics } from './request-metrics.ts';
+import { RawJson, Reply, type Requester, type Route } from './route.ts';
+import { serveWebResource, type WebResources } from './web-resources.ts';
+
+/** Where nobody has shown a token, a body is a user name and a password. */
+const MAX_UNAUTHENTICATED_BODY_BYTES = 65_536;
+const MAX_BODY_BYTES_AT_ONCE = 128 * 1024 * 1024;
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
+
+export type Authenticate = (accessToken: string) => Requester | Promise<Requester>;
+
+export interface DispatcherOptions {
+  readonly routes: readonly Route[];
+  readonly authenticate: Authenticate;
+  readonly webResources: WebResources | null;
+  readonly webResourceTimeoutMs: number;
+  readonly maxRequestBytes: number;
+  readonly openResources: OpenResources;
+  readonly requestMetrics: RequestMetrics;
+  readonly connections: ConnectionLimit;
+  readonly lifecycle: Lifecycle;
+  readonly logger: Logger;
+}
+
+/** What a listener serves, and how much it believes. */
+export interface ListenerScope {
+  readonly resources: ReadonlySet<string>;
+  readonly protocol: 'http' | 'https';
+  readonly xForwarded: boolean;
+}
+
+interface Operation {
+  readonly route: Route;
+  readonly metrics: OperationMetrics;
+}
+
+export class Dispatcher {
+  maxRequestBytes: number;
+  readonly #options: DispatcherOptions;
+  readonly #router = new PathRouter<Operation>();
+  readonly #budget: BodyBudget = { maxBytes: MAX_BODY_BYTES_AT_ONCE, usedBytes: 0 };
+  readonly #other: Readonly<Record<'unrecognized' | 'preflight' | 'open' | 'webResource', OperationMetrics>>;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.maxRequestBytes = options.maxRequestBytes;
+    const { requestMetrics } = options;
+    for (const route of options.routes) {
+      const operation = { route, metrics: requestMetrics.operation(route.method, route.operationId) };
+      for (const path of pathsOf(route)) this.#router.add(route.method, path, operation);
+    }
+    this.#other = {
+      unrecognized: requestMetrics.operation('any', 'unrecognized'),
+      preflight: requestMetrics.operation('OPTIONS', 'preflight'),
+      open: requestMetrics.operation('GET', 'healthOrMetrics'),
+      webResource: requestMetrics.operation('any', 'webResource'),
+    };
+  }
+
+  /** The listener for Node's `request` event. */
+  requestListener(scope: ListenerScope): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+    const host: ExchangeHost = {
+      trustForwardedFor: scope.xForwarded,
+      lifecycle: this.#options.lifecycle,
+      answered: (exchange, httpStatus) => {
+        this.#answered(exchange, httpStatus);
+      },
+    };
+    return (incoming, outgoing) => {
+      if (!this.#options.connections.busy(incoming.socket)) return;
+      const exchange = new Exchange(host, this.#other.unrecognized, incoming, outgoing);
+      try {
+        this.#begin(scope, exchange);
+      } catch (error) {
+        this.#fail(exchange, error);
+      }
+    };
+  }
+
+  #begin(scope: ListenerScope, exchange: Exchange): void {
+    const { method, path } = exchange;
+    const client = scope.resources.has('client');
+    const found = client ? this.#router.find(method, path) : [];
+    if ('target' in found) {
+      exchange.operation = found.target.metrics;
+      exchange.params = found.params;
+      this.#authenticate(exchange, found.target.route);
+      return;
+    }
+    if (found.length > 0 && method !== 'OPTIONS') {
+      exchange.sendJson(405, UNRECOGNIZED_METHOD, ['Allow', found.join(', ')]);
+      return;
+    }
+    if (this.#options.openResources.owns(scope.resources, method, path)) {
+      exchange.operation = this.#other.open;
+      this.#options.openResources.serve(exchange, path);
+      return;
+    }
+    const handler = client && METHODS.has(method) ? (this.#options.webResources?.find(path) ?? null) : null;
+    if (handler !== null) {
+      exchange.operation = this.#other.webResource;
+      const { webResourceTimeoutMs: timeoutMs } = this.#options;
+      this.#withBody(exchange, this.maxRequestBytes, () => {
+        serveWebResource(handler, exchange, { timeoutMs, protocol: scope.protocol }).catch((error: unknown) => {
+          this.#fail(exchange, error);
+        });
+      });
+    } else if (method === 'OPTIONS' && client) {
+      exchange.operation = this.#other.preflight;
+      exchange.sendPreflight();
+    } else {
+      exchange.sendJson(404, UNRECOGNIZED_PATH);
+    }
+  }
+
+  #authenticate(exchange: Exchange, route: Route): void {
+    const token = route.auth === 'none' ? null : accessTokenOf(exchange.incoming.rawHeaders, exchange.url);
+    if (token === null) {
+      if (route.auth === 'required') throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token');
+      this.#readThenRun(exchange, route);
+      return;
+    }
+    const requester = this.#options.authenticate(token);
+    if (requester instanceof Promise) {
+      requester
+        .then((known) => {
+          exchange.requesterOrNull = known;
+          this.#readThenRun(exchange, route);
+        })
+        .catch((error: unknown) => {
+          this.#fail(exchange, error);
+        });
+      return;
+    }
+    exchange.requesterOrNull = requester;
+    this.#readThenRun(exchange, route);
+  }
+
+  #readThenRun(exchange: Exchange, route: Route): void {
+    if (route.method === 'GET') {
+      this.#run(exchange, route);
+      return;
+    }
+    const maxBytes =
+      exchange.requesterOrNull === null
+        ? Math.min(MAX_UNAUTHENTICATED_BODY_BYTES, this.maxRequestBytes)
+        : this.maxRequestBytes;
+    this.#withBody(exchange, maxBytes, () => {
+      this.#run(exchange, route);
+    });
+  }
+
+  #withBody(exchange: Exchange, maxBytes: number, next: () => void): void {
+    readBody(exchange.incoming, maxBytes, this.#budget, (result) => {
+      if (result === null) {
+        exchange.giveUp();
+      } else if (result instanceof MatrixError) {
+        this.#fail(exchange, result);
+      } else {
+        exchange.bytes = result;
+        next();
+      }
+    });
+  }
+
+  #run(exchange: Exchange, route: Route): void {
+    let result: unknown;
+    try {
+      result = route.handler(exchange);
+    } catch (error) {
+      this.#fail(exchange, error);
+      return;
+    }
+    if (result instanceof Promise) {
+      result.then(
+        (value: unknown) => {
+          this.#succeed(exchange, value);
+        },
+        (error: unknown) => {
+          this.#fail(exchange, error);
+        },
+      );
+    } else {
+      this.#succeed(exchange, result);
+    }
+  }
+
+  #succeed(exchange: Exchange, value: unknown): void {
+    try {
+      if (value === undefined) exchange.sendJson(200, '{}');
+      else if (value instanceof RawJson) exchange.sendJson(value.httpStatus, value.text);
+      else if (value instanceof Reply) exchange.sendJson(value.httpStatus, JSON.stringify(value.body));
+      else exchange.sendJson(200, JSON.stringify(value));
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const { httpStatus, body, logLevel } = toErrorResponse(error);
+    if (logLevel !== null) {
+      this.#options.logger[logLevel]({ err: error, operation: exchange.operation.operationId }, 'request failed');
+    }
+    if (exchange.done) {
+      // The answer has begun and cannot be finished: cutting it off is the only way to say so.
+      if (!exchange.outgoing.writableEnded) exchange.outgoing.destroy();
+      return;
+    }
+    exchange.sendJson(httpStatus, JSON.stringify(body));
+  }
+
+  #answered(exchange: Exchange, httpStatus: number | null): void {
+    const { connections, requestMetrics, logger } = this.#options;
+    connections.idle(exchange.incoming.socket);
+    const durationMs = performance.now() - exchange.startedAt;
+    if (httpStatus !== null) requestMetrics.answered(exchange.operation, httpStatus, durationMs);
+    const { operationId } = exchange.operation;
+    // The query may hold a token: only the path is written down.
+    logger.debug(
+      { operation: operationId, method: exchange.method, path: exchange.path, httpStatus, durationMs },
+      'request',
+    );
+  }
+}
+
+const UNRECOGNIZED_PATH = JSON.stringify({ errcode: 'M_UNRECOGNIZED', error: 'Unrecognized request' });
+const UNRECOGNIZED_METHOD = JSON.stringify({ errcode: 'M_UNRECOGNIZED', error: 'This path does not have that method' });

@@ -1,0 +1,200 @@
+/**
+ * One request on its way through the server: what a handler sees of it, and the one function that answers.
+ *
+ * Everything that not every handler needs (query, body, signal) is made when first read: this is the hot path of
+ * presence `PUT`, `GET` and of every long poll.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CORS_HEADERS, findHeader } from './headers.ts';
+import { parseJson } from './read-body.ts';
+import type { OperationMetrics } from './request-metrics.ts';
+import type { ClientRequest, Requester } from './route.ts';
+
+const EMPTY = Buffer.alloc(0);
+const NO_QUERY = '';
+/** How long a client may take to read an answer without any progress. */
+const SLOW_READER_TIMEOUT_MS = 60_000;
+
+const JSON_HEADERS: readonly string[] = [
+  'Content-Type',
+  'application/json',
+  ...CORS_HEADERS,
+  // Answers belong to one token, and a token may be part of the address.
+  'Cache-Control',
+  'no-store',
+];
+
+/** Browsers keep the permission for this long (some for less). */
+const PREFLIGHT_HEADERS: readonly string[] = [...CORS_HEADERS, 'Access-Control-Max-Age', '86400'];
+
+/** What all exchanges of one server share. */
+export interface Lifecycle {
+  /** Exchanges that have somebody to tell when the server stops. */
+  readonly abortable: Set<Exchange>;
+  stopping: boolean;
+}
+
+/** What an exchange asks of the listener it came in by. */
+export interface ExchangeHost {
+  readonly trustForwardedFor: boolean;
+  readonly lifecycle: Lifecycle;
+  /** Called once, when the answer is given; `httpStatus` is `null` when there was nobody left to answer. */
+  answered(exchange: Exchange, httpStatus: number | null): void;
+}
+
+export class Exchange implements ClientRequest {
+  readonly method: string;
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly url: string;
+  params: Readonly<Record<string, string>> = {};
+  requesterOrNull: Requester | null = null;
+  bytes: Buffer = EMPTY;
+  operation: OperationMetrics;
+  /** Milliseconds of the process's own steady clock. */
+  readonly startedAt = performance.now();
+  /** Set once the answer is on its way, or there is nobody to answer. */
+  done = false;
+  readonly #host: ExchangeHost;
+  readonly #queryAt: number;
+  #query: URLSearchParams | null = null;
+  #abort: AbortController | null = null;
+  #abortListeners: (() => void)[] | null = null;
+  #aborted = false;
+
+  constructor(host: ExchangeHost, operation: OperationMetrics, incoming: IncomingMessage, outgoing: ServerResponse) {
+    this.#host = host;
+    this.operation = operation;
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.method = incoming.method ?? 'GET';
+    this.url = incoming.url ?? '/';
+    this.#queryAt = this.url.indexOf('?');
+  }
+
+  get path(): string {
+    return this.#queryAt === -1 ? this.url : this.url.slice(0, this.#queryAt);
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#queryAt === -1 ? NO_QUERY : this.url.slice(this.#queryAt + 1));
+    return this.#query;
+  }
+
+  get requester(): Requester {
+    if (this.requesterOrNull === null) throw new Error('the route does not authenticate');
+    return this.requesterOrNull;
+  }
+
+  get hasBody(): boolean {
+    return this.bytes.length > 0;
+  }
+
+  body(): unknown {
+    return parseJson(this.bytes);
+  }
+
+  get ip(): string {
+    if (this.#host.trustForwardedFor) {
+      // The last address is the one our own proxy saw; those before it are what the client claims.
+      const forwarded = findHeader(this.incoming.rawHeaders, 'x-forwarded-for')?.split(',').at(-1)?.trim();
+      if (forwarded !== undefined && forwarded !== '') return forwarded;
+    }
+    return this.incoming.socket.remoteAddress ?? '';
+  }
+
+  get userAgent(): string {
+    return findHeader(this.incoming.rawHeaders, 'user-agent') ?? '';
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      const controller = new AbortController();
+      this.#abort = controller;
+      this.onAborted(() => {
+        controller.abort();
+      });
+    }
+    return this.#abort.signal;
+  }
+
+  onAborted(listener: () => void): void {
+    if (this.done) return;
+    if (this.#aborted || this.#host.lifecycle.stopping) {
+      listener();
+      return;
+    }
+    if (this.#abortListeners !== null) {
+      this.#abortListeners.push(listener);
+      return;
+    }
+    this.#abortListeners = [listener];
+    this.#host.lifecycle.abortable.add(this);
+    this.outgoing.on('close', () => {
+      this.abort();
+    });
+  }
+
+  /** Tells whoever waits in this exchange that waiting is over. */
+  abort(): void {
+    if (this.done || this.#aborted) return;
+    this.#aborted = true;
+    this.#host.lifecycle.abortable.delete(this);
+    for (const listener of this.#abortListeners ?? []) listener();
+    this.#abortListeners = null;
+  }
+
+  /** Answers with JSON. A second answer, or one to a client that is gone, is dropped. */
+  sendJson(httpStatus: number, text: string, more: readonly string[] = []): void {
+    this.send(httpStatus, more.length === 0 ? JSON_HEADERS : [...JSON_HEADERS, ...more], text);
+  }
+
+  /** Answers with `headers` (names and values in turn) and `body`. */
+  send(httpStatus: number, headers: readonly string[], body: string | Buffer): void {
+    if (!this.#finish()) return;
+    const all = [...headers];
+    if (httpStatus !== 204) all.push('Content-Length', String(Buffer.byteLength(body)));
+    if (this.#host.lifecycle.stopping) all.push('Connection', 'close');
+    this.outgoing.writeHead(httpStatus, all);
+    this.outgoing.end(body);
+    if (this.outgoing.writableLength > 0) this.#watchSlowReader();
+    this.#host.answered(this, httpStatus);
+  }
+
+  /** Answers a browser that asks whether it may send a request. */
+  sendPreflight(): void {
+    this.send(204, PREFLIGHT_HEADERS, '');
+  }
+
+  /** There is nobody left to answer. */
+  giveUp(): void {
+    this.#finish();
+  }
+
+  /** For whoever writes to `outgoing` themselves: false when there is nobody to write to. */
+  takeOver(httpStatus: number): boolean {
+    if (!this.#finish()) return false;
+    this.outgoing.on('close', () => {
+      this.#host.answered(this, httpStatus);
+    });
+    return true;
+  }
+
+  #finish(): boolean {
+    if (this.done) return false;
+    this.done = true;
+    if (this.#abortListeners !== null) {
+      this.#abortListeners = null;
+      this.#host.lifecycle.abortable.delete(this);
+    }
+    if (!this.outgoing.destroyed) return true;
+    this.#host.answered(this, null);
+    return false;
+  }
+
+  #watchSlowReader(): void {
+    const { socket } = this.incoming;
+    socket.setTimeout(SLOW_READER_TIMEOUT_MS);
+    this.outgoing.once('finish', () => socket.setTimeout(0));
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Reads a request's body up to a limit, and parses JSON that strangers wrote.
+ *
+ * Limits: bytes of one body, bytes of all bodies that are being read at one moment (so that a thousand slow uploads
+ * cannot fill the memory), and nesting (so that nobody's recursion overflows the stack).
+ */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { MatrixError } from '../matrix/errors.ts';
+import { findHeader } from './headers.ts';
+
+/** Arrays and objects inside one another. JSON of the specification's objects is a handful deep. */
+const MAX_JSON_DEPTH = 200;
+/** Bodies of up to this size are not counted: the number of connections bounds them. */
+const SMALL_BODY_BYTES = 65_536;
+const EMPTY = Buffer.alloc(0);
+
+/** How many bytes of large bodies are held at this moment, by everybody together. */
+export interface BodyBudget {
+  readonly maxBytes: number;
+  usedBytes: number;
+}
+
+/**
+ * Reads the whole body and calls `done` once: with the bytes, with 413 `M_TOO_LARGE` or 429 `M_LIMIT_EXCEEDED` (the rest
+ * of the body is then skipped), or with `null` when the client went away.
+ */
+export function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  budget: BodyBudget,
+  done: (result: Buffer | MatrixError | null) => void,
+): void {
+  const contentLength = findHeader(request.rawHeaders, 'content-length');
+  if (contentLength === '0' || (contentLength === undefined && !hasTransferEncoding(request))) {
+    done(EMPTY);
+    return;
+  }
+  if (contentLength !== undefined && Number(contentLength) > maxBytes) {
+    done(tooLarge(maxBytes));
+    return;
+  }
+  let first: Buffer | null = null;
+  let chunks: Buffer[] | null = null;
+  let length = 0;
+  let counted = 0;
+  let finished = false;
+  const finish = (result: Buffer | MatrixError | null): void => {
+    if (finished) return;
+    finished = true;
+    budget.usedBytes -= counted;
+    chunks = null;
+    done(result);
+  };
+  request.on('data', (chunk: Buffer) => {
+    if (finished) return;
+    length += chunk.length;
+    if (length > maxBytes) {
+      finish(tooLarge(maxBytes));
+      return;
+    }
+    if (length > SMALL_BODY_BYTES) {
+      budget.usedBytes += length - counted;
+      counted = length;
+      if (budget.usedBytes > budget.maxBytes) {
+        finish(new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many large requests at once', { retry_after_ms: 1000 }));
+        return;
+      }
+    }
+    if (first === null) first = chunk;
+    else if (chunks === null) chunks = [first, chunk];
+    else chunks.push(chunk);
+  });
+  request.on('end', () => {
+    finish(chunks === null ? (first ?? EMPTY) : Buffer.concat(chunks, length));
+  });
+  request.on('error', () => {
+    finish(null);
+  });
+}
+
+/** @throws MatrixError 400 `M_NOT_JSON`, or `M_BAD_JSON` when it nests too deeply. */
+export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw new MatrixError(400, 'M_NOT_JSON', 'The request has no body');
+  if (!isUtf8(body)) throw new MatrixError(400, 'M_NOT_JSON', 'The body is not UTF-8');
+  const text = body.toString('utf8');
+  if (text.length > MAX_JSON_DEPTH && nestsTooDeeply(text)) {
+    throw new MatrixError(400, 'M_BAD_JSON', 'The body nests too deeply');
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not JSON');
+  }
+}
+
+function tooLarge(maxBytes: number): MatrixError {
+  return new MatrixError(413, 'M_TOO_LARGE', `The body is larger than ${maxBytes} bytes`);
+}
+
+function hasTransferEncoding(request: IncomingMessage): boolean {
+  return findHeader(request.rawHeaders, 'transfer-encoding') !== undefined;
+}
+
+/** One pass over the text; brackets inside strings do not count. */
+function nestsTooDeeply(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22 /* " */:
+        i = endOfString(text, i);
+        break;
+      case 0x5b /* [ */:
+      case 0x7b /* { */:
+        if (++depth > MAX_JSON_DEPTH) return true;
+        break;
+      case 0x5d /* ] */:
+      case 0x7d /* } */:
+        depth--;
+        break;
+      default:
+    }
+  }
+  return false;
+}
+
+/** The index of the quote that ends the string that starts at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let i = text.indexOf('"', start + 1); i !== -1; i = text.indexOf('"', i + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(i - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes % 2 === 0) return i;
+  }
+  return text.length;
+}
