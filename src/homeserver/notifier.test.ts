@@ -33,7 +33,10 @@ function testClock(): Clock & { advance(ms: number): void; readonly timers: numb
 
 function setup(options: { maxWaitersPerUser?: number; maxTrackedUsers?: number } = {}) {
   const clock = testClock();
-  return { clock, notifier: new Notifier({ clock, startPosition: 10, timeoutSliceMs: 50, ...options }) };
+  return {
+    clock,
+    notifier: new Notifier({ clock, startPosition: 10, startTypingSerial: 3, timeoutSliceMs: 50, ...options }),
+  };
 }
 
 describe('Notifier', () => {
@@ -117,8 +120,9 @@ describe('Notifier', () => {
     notifier.notify([A], 12);
     notifier.notify([A], 11);
     notifier.wake([A, B]);
-    expect(notifier.lastPosition(A)).toBe(12);
-    expect(notifier.lastPosition(B)).toBe(10);
+    notifier.notifyTyping([B], 4);
+    expect([notifier.lastPosition(A), notifier.lastTypingSerial(A)]).toEqual([12, 3]);
+    expect([notifier.lastPosition(B), notifier.lastTypingSerial(B)]).toEqual([10, 4]);
   });
 
   it('forgets the longest quiet users first and is never too low about them', () => {

@@ -8,6 +8,7 @@
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Clock } from '../ports/clock.ts';
 import { DeadlineBuckets } from './deadline-buckets.ts';
+import { LastPositions } from './last-positions.ts';
 
 /** Why a wait ended. `displaced`: the user opened too many polls and this was the oldest. `stopped`: the server stops. */
 export type WaitResult = 'woken' | 'timeout' | 'aborted' | 'displaced' | 'stopped';
@@ -16,6 +17,8 @@ export interface NotifierOptions {
   readonly clock: Clock;
   /** Newest position of the homeserver stream: nobody has anything newer. */
   readonly startPosition: number;
+  /** Newest serial of typing. */
+  readonly startTypingSerial: number;
   /** Open subscriptions per user; one more ends the oldest. @default 100 */
   readonly maxWaitersPerUser?: number;
   /** Users whose last position is known exactly; of others only an upper bound. @default 100,000 */
@@ -40,20 +43,19 @@ export interface Subscription extends Disposable {
 export class Notifier {
   readonly #clock: Clock;
   readonly #maxWaitersPerUser: number;
-  readonly #maxTrackedUsers: number;
   readonly #waiters = new Map<UserId, Set<Waiter>>();
-  /** In the order of the positions, oldest first, as far as they were told in order. */
-  readonly #positions = new Map<UserId, number>();
+  readonly #positions: LastPositions;
+  readonly #typing: LastPositions;
   readonly #deadlines: DeadlineBuckets<Waiter>;
-  #floor: number;
   #count = 0;
   #stopped = false;
 
   constructor(options: NotifierOptions) {
     this.#clock = options.clock;
-    this.#floor = options.startPosition;
     this.#maxWaitersPerUser = options.maxWaitersPerUser ?? 100;
-    this.#maxTrackedUsers = options.maxTrackedUsers ?? 100_000;
+    const maxTrackedUsers = options.maxTrackedUsers ?? 100_000;
+    this.#positions = new LastPositions(options.startPosition, maxTrackedUsers);
+    this.#typing = new LastPositions(options.startTypingSerial, maxTrackedUsers);
     this.#deadlines = new DeadlineBuckets(options.clock, options.timeoutSliceMs ?? 50, (waiter) =>
       waiter.end('timeout'),
     );
@@ -62,19 +64,32 @@ export class Notifier {
   /** Something of the homeserver stream up to `position` concerns `users`, and it is durable: wakes them. */
   notify(users: Iterable<UserId>, position: number): void {
     for (const userId of users) {
-      this.#remember(userId, position);
+      this.#positions.raise(userId, position);
       this.#wakeOne(userId);
     }
   }
 
-  /** Presence or typing is new for `users`: wakes them without touching the homeserver stream. */
+  /** The typing of a room changed, up to `serial`, and `users` are in it: wakes them. */
+  notifyTyping(users: Iterable<UserId>, serial: number): void {
+    for (const userId of users) {
+      this.#typing.raise(userId, serial);
+      this.#wakeOne(userId);
+    }
+  }
+
+  /** Presence is new for `users`: wakes them, and tells them that the rooms have nothing to do with it. */
   wake(users: Iterable<UserId>): void {
     for (const userId of users) this.#wakeOne(userId);
   }
 
   /** No homeserver position above this one concerns the user: exact, or an upper bound for users long quiet. */
   lastPosition(userId: UserId): number {
-    return this.#positions.get(userId) ?? this.#floor;
+    return this.#positions.get(userId);
+  }
+
+  /** The same for the serial of typing. */
+  lastTypingSerial(userId: UserId): number {
+    return this.#typing.get(userId);
   }
 
   /** Joins the queue. Call it before computing what is new, and `dispose()` in any case. */
@@ -131,22 +146,6 @@ export class Notifier {
     if (waiters === undefined || !waiters.delete(waiter)) return;
     this.#count -= 1;
     if (waiters.size === 0) this.#waiters.delete(userId);
-  }
-
-  #remember(userId: UserId, position: number): void {
-    const known = this.#positions.get(userId);
-    if (known !== undefined && known >= position) return;
-    // What was forgotten about an unknown user may be as new as the floor.
-    const exact = known === undefined ? Math.max(position, this.#floor) : position;
-    // Deleting first moves the user to the end, which keeps the map in order of age.
-    this.#positions.delete(userId);
-    this.#positions.set(userId, exact);
-    if (this.#positions.size <= this.#maxTrackedUsers) return;
-    for (const [oldest, at] of this.#positions) {
-      this.#positions.delete(oldest);
-      if (at > this.#floor) this.#floor = at;
-      break;
-    }
   }
 }
 
