@@ -18,7 +18,11 @@ const examplePath = join(root, 'examples/custom-presence-router/custom-presence-
 const startedTs = Date.now();
 
 const colours = { alice: 'magenta', bob: 'cyan', charlie: 'yellow', dora: 'gray' } as const;
-const dots = { online: styleText('green', '●'), unavailable: styleText('yellow', '●'), offline: styleText('gray', '○') } as const;
+const dots = {
+  online: styleText('green', '●'),
+  unavailable: styleText('yellow', '●'),
+  offline: styleText('gray', '○'),
+} as const;
 
 function say(text = ''): void {
   process.stdout.write(`${text}\n`);
@@ -43,14 +47,19 @@ async function freePort(): Promise<number> {
 }
 
 async function startServer(folder: string, baseUrl: string): Promise<ChildProcess> {
-  const server = spawn(process.execPath, [join(root, 'bin/thalamus.js'), 'start', '-c', join(folder, 'thalamus.yaml')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const server = spawn(
+    process.execPath,
+    [join(root, 'bin/thalamus.js'), 'start', '-c', join(folder, 'thalamus.yaml')],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   let complaints = '';
   server.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
   const deadlineTs = Date.now() + 20_000;
   while (Date.now() < deadlineTs) {
-    if (server.exitCode !== null) throw new Error(`the server stopped with exit code ${server.exitCode}\n${complaints}`);
+    if (server.exitCode !== null)
+      throw new Error(`the server stopped with exit code ${server.exitCode}\n${complaints}`);
     const answer = await fetch(`${baseUrl}/health`).catch(() => null);
     if (answer?.ok === true) return server;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -120,7 +129,10 @@ async function main(): Promise<void> {
     await alice.start();
     aliceSees(alice, ['bob', 'charlie', 'dora']);
 
-    chapter(3, `${name('bob')}, ${name('charlie')} and ${name('dora')} open their clients. The module watches Bob and Charlie for Alice, nobody watches Dora.`);
+    chapter(
+      3,
+      `${name('bob')}, ${name('charlie')} and ${name('dora')} open their clients. The module watches Bob and Charlie for Alice, nobody watches Dora.`,
+    );
     await Promise.all([bob.start(), charlie.start(), dora.start()]);
     await alice.waitFor(bob.userId, 'online', (seen) => seen.presence === 'online');
     await alice.waitFor(charlie.userId, 'online', (seen) => seen.presence === 'online');
@@ -131,7 +143,12 @@ async function main(): Promise<void> {
     await bob.client.setPresence({ presence: 'online', status_msg: 'on the train' });
     await alice.waitFor(bob.userId, '“on the train”', (seen) => seen.statusMsg === 'on the train');
     aliceSees(alice, ['bob', 'charlie', 'dora']);
-    say(styleText('gray', `   It took ${(performance.now() - beforeTs).toFixed(0)} ms from Bob's request to Alice's client.`));
+    say(
+      styleText(
+        'gray',
+        `   It took ${(performance.now() - beforeTs).toFixed(0)} ms from Bob's request to Alice's client.`,
+      ),
+    );
 
     chapter(5, `${name('charlie')} closes the client. (The grace is 2 s here; 30 s by default.)`);
     charlie.stop();
@@ -154,7 +171,10 @@ async function main(): Promise<void> {
     aliceSees(alice, ['bob', 'charlie', 'dora']);
 
     say();
-    say(styleText('green', `Done in ${((Date.now() - startedTs) / 1000).toFixed(0)} s.`) + ' Next: write your own module with docs/guide/writing-a-module.md.');
+    say(
+      styleText('green', `Done in ${((Date.now() - startedTs) / 1000).toFixed(0)} s.`) +
+        ' Next: write your own module with docs/guide/writing-a-module.md.',
+    );
   } finally {
     for (const client of clients) client.stop();
     if (server !== undefined) await stopServer(server);
@@ -163,6 +183,8 @@ async function main(): Promise<void> {
 }
 
 await main().catch((error: unknown) => {
-  process.stderr.write(`${styleText('red', 'The demonstration failed:')} ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(
+    `${styleText('red', 'The demonstration failed:')} ${error instanceof Error ? error.message : String(error)}\n`,
+  );
   process.exitCode = 1;
 });

@@ -95,7 +95,13 @@ export function renderPage(table: AcceptanceTable, proofs: ReadonlyMap<number, r
     'what Thalamus does instead. *Decided*: Thalamus deliberately differs from the reference server; the row says what it does.',
   ];
   for (const [section, title] of Object.entries(table.sections)) {
-    lines.push('', `## ${section}. ${title}`, '', '| row | level | given | when | then | proven by |', '|---|---|---|---|---|---|');
+    lines.push(
+      '',
+      `## ${section}. ${title}`,
+      '',
+      '| row | level | given | when | then | proven by |',
+      '|---|---|---|---|---|---|',
+    );
     for (const row of table.rows.filter((candidate) => candidate.section === section)) {
       const files = [...new Set((proofs.get(row.row) ?? []).map((proof) => proof.file))];
       const proof =
@@ -112,6 +118,10 @@ export function renderPage(table: AcceptanceTable, proofs: ReadonlyMap<number, r
 if (process.argv[1] !== undefined && process.argv.some((argument) => argument.endsWith('gen-acceptance.ts'))) {
   const page = renderPage(readTable(), findProofs());
   writeFileSync(pagePath, page);
-  const missing = readTable().rows.filter((row) => !findProofs().has(row.row) && readTable().notCovered[String(row.row)] === undefined);
-  process.stdout.write(`docs/reference/acceptance.md written; rows without a test or a reason: ${missing.map((row) => row.row).join(', ') || 'none'}\n`);
+  const missing = readTable().rows.filter(
+    (row) => !findProofs().has(row.row) && readTable().notCovered[String(row.row)] === undefined,
+  );
+  process.stdout.write(
+    `docs/reference/acceptance.md written; rows without a test or a reason: ${missing.map((row) => row.row).join(', ') || 'none'}\n`,
+  );
 }

@@ -38,7 +38,13 @@ export class MatrixError extends PresenceError {
   /** Further members of the body, such as `retry_after_ms` or `soft_logout`. */
   readonly extras: Readonly<Record<string, unknown>>;
 
-  constructor(httpStatus: number, errcode: Errcode, error: string, extras: Record<string, unknown> = {}, options?: ErrorOptions) {
+  constructor(
+    httpStatus: number,
+    errcode: Errcode,
+    error: string,
+    extras: Record<string, unknown> = {},
+    options?: ErrorOptions,
+  ) {
     super(errcode, error, options);
     this.httpStatus = httpStatus;
     this.errcode = errcode;

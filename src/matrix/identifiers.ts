@@ -32,8 +32,17 @@ export function isUserId(value: unknown): value is UserId {
   const colon = value.indexOf(':');
   if (colon < 2) return false;
   if (value.length > MAX_ID_BYTES || value.includes('\0')) return false;
-  if (value.length * 3 > MAX_ID_BYTES && new TextEncoder().encode(value).length > MAX_ID_BYTES) return false;
+  if (value.length * 3 > MAX_ID_BYTES && utf8Length(value) > MAX_ID_BYTES) return false;
   return isServerName(value.slice(colon + 1));
+}
+
+function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
 
 /** The part after the first `:`, compared exactly (port included). */

@@ -17,7 +17,12 @@ export interface SdkClient extends AsyncDisposable {
   /** What this client knows of `userId` now. */
   seen(userId: string): SeenPresence;
   /** Resolves when `condition` holds of what this client knows of `userId`. */
-  waitFor(userId: string, what: string, condition: (seen: SeenPresence) => boolean, timeoutMs?: number): Promise<SeenPresence>;
+  waitFor(
+    userId: string,
+    what: string,
+    condition: (seen: SeenPresence) => boolean,
+    timeoutMs?: number,
+  ): Promise<SeenPresence>;
 }
 
 export interface SdkStartOptions {
@@ -43,7 +48,11 @@ const silent: SdkLogger = {
 };
 
 /** Registers `username` with the server's open registration and returns a client that is logged in but not started. */
-export async function registerSdkClient(baseUrl: string, username: string, password = `${username}-secret`): Promise<SdkClient> {
+export async function registerSdkClient(
+  baseUrl: string,
+  username: string,
+  password = `${username}-secret`,
+): Promise<SdkClient> {
   const anonymous = createClient({ baseUrl, logger: silent });
   const answer = await anonymous.registerRequest({ username, password, auth: { type: 'm.login.dummy' } });
   if (answer.access_token === undefined) throw new Error('registration returned no access token');
@@ -52,7 +61,13 @@ export async function registerSdkClient(baseUrl: string, username: string, passw
 
 /** A client for a token that exists already, as after a restart of the application. */
 export function sdkClient(baseUrl: string, userId: string, accessToken: string, deviceId?: string): SdkClient {
-  const client = createClient({ baseUrl, userId, accessToken, logger: silent, ...(deviceId === undefined ? {} : { deviceId }) });
+  const client = createClient({
+    baseUrl,
+    userId,
+    accessToken,
+    logger: silent,
+    ...(deviceId === undefined ? {} : { deviceId }),
+  });
   const counts = new Map<string, number>();
   client.on(UserEvent.Presence, (_event, user: User) => counts.set(user.userId, (counts.get(user.userId) ?? 0) + 1));
 
@@ -96,7 +111,12 @@ export function sdkClient(baseUrl: string, userId: string, accessToken: string, 
           finish();
         };
         const timer = setTimeout(
-          () => done(() => reject(new Error(`${userId} waited ${timeoutMs} ms for ${id} to be ${what}; saw ${JSON.stringify(seen(id))}`))),
+          () =>
+            done(() =>
+              reject(
+                new Error(`${userId} waited ${timeoutMs} ms for ${id} to be ${what}; saw ${JSON.stringify(seen(id))}`),
+              ),
+            ),
           timeoutMs,
         );
         const check = (): void => {
