@@ -1,0 +1,96 @@
+/**
+ * The configuration as the server uses it: names in camelCase, durations in milliseconds, sizes in bytes, paths absolute.
+ *
+ * Only `server` and `cli` read it; every other part gets its own small options. Deep-frozen.
+ */
+import type { RoomId, ServerName } from '../matrix/identifiers.ts';
+import type { ConfigPath } from './problems.ts';
+
+export interface Config {
+  /** Absolute path of the file, and of its folder. */
+  readonly file: string;
+  readonly dir: string;
+  readonly serverName: ServerName;
+  readonly publicBaseurl: string;
+  /** Those that are opened; at least one. */
+  readonly listeners: readonly ListenerConfig[];
+  /** Null if no listener uses TLS. */
+  readonly tls: { readonly certificatePath: string; readonly privateKeyPath: string } | null;
+  readonly database: DatabaseConfig;
+  readonly presence: PresenceConfig;
+  readonly modules: readonly ModuleConfig[];
+  readonly registration: {
+    readonly enabled: boolean;
+    /** Null if registration by shared secret is off. */
+    readonly sharedSecret: string | null;
+  };
+  readonly rateLimits: RateLimits;
+  readonly maxRequestSize: number;
+  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'pretty' | 'json' };
+  readonly limits: {
+    readonly maxPendingUpdatesPerObserver: number;
+    readonly maxRoutedUsersPerUpdate: number;
+    readonly maxConnections: number;
+  };
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type ResourceName = 'client' | 'metrics' | 'health' | 'admin';
+
+export interface ListenerConfig {
+  readonly port: number;
+  readonly bindAddresses: readonly string[];
+  readonly tls: boolean;
+  readonly xForwarded: boolean;
+  /** Sorted, each once; `health` is always among them. */
+  readonly resources: readonly ResourceName[];
+}
+
+export interface DatabaseConfig {
+  /** Absolute, or `:memory:`. */
+  readonly path: string;
+  readonly busyTimeoutMs: number;
+  readonly maxPageCount: number | null;
+}
+
+export interface PresenceConfig {
+  readonly mode: 'tracked' | 'untracked' | 'disabled';
+  readonly includeOfflineUsersOnSync: boolean;
+  readonly lastActiveGranularityMs: number;
+  readonly syncOnlineTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxStatusMsgBytes: number;
+  readonly excludedRooms: readonly RoomId[];
+  /** Whether clients can be busy (MSC3026). */
+  readonly busyEnabled: boolean;
+}
+
+export interface ModuleConfig {
+  /** The name given, or null: then its position tells it apart. */
+  readonly name: string | null;
+  /** As written: a file relative to `Config.dir`, or a package; `#Export` behind it. */
+  readonly module: string;
+  readonly config: unknown;
+  readonly callbacks: {
+    readonly timeoutMs: number;
+    readonly failuresBeforeRest: number;
+    readonly restMs: number;
+    readonly maxEntries: number;
+  };
+  /** Where the entry stands in the file: `['modules', 0]`, or `['presence', 'presence_router']`. */
+  readonly path: ConfigPath;
+}
+
+export interface RateLimit {
+  readonly perSecond: number;
+  readonly burstCount: number;
+}
+
+export interface RateLimits {
+  readonly presencePerUser: RateLimit;
+  readonly loginAddress: RateLimit;
+  readonly loginAccount: RateLimit;
+  readonly loginFailedAttempts: RateLimit;
+  readonly registration: RateLimit;
+}

@@ -1,0 +1,94 @@
+/**
+ * Text of a configuration file → plain values, and where each of them stands.
+ *
+ * YAML 1.2 (so JSON, too) with merge keys. Everything that is wrong with the text as YAML is reported at once; of the values nothing is checked
+ * here but that the file is one mapping.
+ */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
+import type { ConfigPath, Position, Problem } from './problems.ts';
+
+export interface YamlFile {
+  /** The mapping; empty if the text has problems that hide it. */
+  readonly value: Record<string, unknown>;
+  readonly problems: readonly Problem[];
+  /** Whether the structure can be trusted enough to look for further problems. */
+  readonly readable: boolean;
+  /** Where the key (or list entry) at `path` stands; of a path that does not exist, its nearest existing parent. */
+  locateKey(path: ConfigPath): Position;
+  /** Where its value stands. */
+  locateValue(path: ConfigPath): Position;
+}
+
+export function readYaml(text: string): YamlFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, stringKeys: true });
+  const at = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const problems = document.errors.map(
+    (error): Problem => ({ path: [], position: at(error.pos[0]), message: explain(error) }),
+  );
+  const duplicatesOnly = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
+  const root = document.contents;
+
+  const locate = (path: ConfigPath, want: 'key' | 'value'): Position => {
+    let node: unknown = root;
+    let offset = startOf(root) ?? 0;
+    for (const [index, part] of path.entries()) {
+      if (isAlias(node)) node = node.resolve(document);
+      const last = index === path.length - 1;
+      if (isMap(node)) {
+        const pair = node.items.findLast(({ key }) => isScalar(key) && key.value === part);
+        if (pair === undefined) break;
+        offset = startOf(pair.key) ?? offset;
+        if (last && want === 'value') offset = startOf(pair.value) ?? offset;
+        node = pair.value;
+      } else if (isSeq(node)) {
+        const item = typeof part === 'number' ? node.items[part] : undefined;
+        if (item === undefined) break;
+        offset = startOf(item) ?? offset;
+        node = item;
+      } else break;
+    }
+    return at(offset);
+  };
+  const file = {
+    locateKey: (path: ConfigPath) => locate(path, 'key'),
+    locateValue: (path: ConfigPath) => locate(path, 'value'),
+  };
+
+  if (!duplicatesOnly) return { value: {}, problems, readable: false, ...file };
+  const whole = (message: string): YamlFile => {
+    const problem: Problem = { path: [], position: at(startOf(root) ?? 0), message };
+    return { value: {}, problems: [...problems, problem], readable: false, ...file };
+  };
+  if (root === null || (isScalar(root) && root.value === null)) {
+    return whole('the file is empty; it must at least say server_name');
+  }
+  if (!isMap(root))
+    return whole('the file must be a section: lines of "key: value", such as "server_name: example.org"');
+  try {
+    const value: unknown = document.toJS();
+    return { value: value as Record<string, unknown>, problems, readable: true, ...file };
+  } catch (error) {
+    return whole(error instanceof Error ? error.message : 'the file cannot be read');
+  }
+}
+
+function startOf(node: unknown): number | null {
+  return (node as Node | null)?.range?.[0] ?? null;
+}
+
+function explain(error: YAMLError): string {
+  switch (error.code) {
+    case 'DUPLICATE_KEY':
+      return 'this key stands twice in the same section; keep one of them';
+    case 'TAB_AS_INDENT':
+      return 'a tab is used to indent; YAML wants spaces';
+    case 'MULTIPLE_DOCS':
+      return 'a second document starts here ("---"); the configuration is one document';
+    default:
+      return `not valid YAML: ${error.message}`;
+  }
+}

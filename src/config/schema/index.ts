@@ -1,0 +1,57 @@
+/**
+ * The whole file: every key that means something here, now or in a later mode.
+ *
+ * Read by the parser, by docs/reference/config.md and by the search for the nearest known key.
+ */
+import type { z } from 'zod';
+import { flag, section } from '../fields.ts';
+import { accountKeys } from './accounts.ts';
+import { clusterKeys, federationKeys, redisKeys } from './later.ts';
+import { moduleKeys } from './modules.ts';
+import { presenceKeys } from './presence.ts';
+import { serverKeys } from './server.ts';
+import { storageKeys } from './storage.ts';
+
+const experimentalKeys = {
+  experimental_features: section({
+    msc3026_enabled: flag()
+      .prefault(false)
+      .meta({ description: 'Whether clients can be busy (`org.matrix.msc3026.busy`).', example: true }),
+  })
+    .prefault({})
+    .meta({ description: 'Features that are not in the Matrix specification yet.' }),
+};
+
+export const SCHEMA_PARTS = [
+  { title: 'Server', keys: serverKeys },
+  { title: 'Storage', keys: storageKeys },
+  { title: 'Presence', keys: presenceKeys },
+  { title: 'Modules', keys: moduleKeys },
+  { title: 'Accounts and limits', keys: accountKeys },
+  { title: 'Experiments', keys: experimentalKeys },
+  { title: 'Federation (no effect yet)', keys: federationKeys },
+  { title: 'Redis (no effect yet)', keys: redisKeys },
+  { title: 'Cluster (no effect yet)', keys: clusterKeys },
+] as const;
+
+export const configSchema = section({
+  ...serverKeys,
+  ...storageKeys,
+  ...presenceKeys,
+  ...moduleKeys,
+  ...accountKeys,
+  ...experimentalKeys,
+  ...federationKeys,
+  ...redisKeys,
+  ...clusterKeys,
+});
+
+/** The file after parsing: snake_case still, defaults filled in, durations in milliseconds, sizes in bytes. */
+export type ParsedFile = z.output<typeof configSchema>;
+
+/** Groups of keys without effect yet: one warning each, at the first of them. */
+export const LATER_GROUPS = [
+  { name: 'federation', keys: Object.keys(federationKeys) },
+  { name: 'redis', keys: Object.keys(redisKeys) },
+  { name: 'cluster', keys: Object.keys(clusterKeys) },
+] as const;
