@@ -47,12 +47,14 @@ export class Notifier {
   readonly #positions: LastPositions;
   readonly #typing: LastPositions;
   readonly #deadlines: DeadlineBuckets<Waiter>;
+  #newestPosition: number;
   #count = 0;
   #stopped = false;
 
   constructor(options: NotifierOptions) {
     this.#clock = options.clock;
     this.#maxWaitersPerUser = options.maxWaitersPerUser ?? 100;
+    this.#newestPosition = options.startPosition;
     const maxTrackedUsers = options.maxTrackedUsers ?? 100_000;
     this.#positions = new LastPositions(options.startPosition, maxTrackedUsers);
     this.#typing = new LastPositions(options.startTypingSerial, maxTrackedUsers);
@@ -63,6 +65,7 @@ export class Notifier {
 
   /** Something of the homeserver stream up to `position` concerns `users`, and it is durable: wakes them. */
   notify(users: Iterable<UserId>, position: number): void {
+    if (position > this.#newestPosition) this.#newestPosition = position;
     for (const userId of users) {
       this.#positions.raise(userId, position);
       this.#wakeOne(userId);
@@ -80,6 +83,11 @@ export class Notifier {
   /** Presence is new for `users`: wakes them, and tells them that the rooms have nothing to do with it. */
   wake(users: Iterable<UserId>): void {
     for (const userId of users) this.#wakeOne(userId);
+  }
+
+  /** Newest position that anybody was told of; the database may be a moment ahead. */
+  get newestPosition(): number {
+    return this.#newestPosition;
   }
 
   /** No homeserver position above this one concerns the user: exact, or an upper bound for users long quiet. */
