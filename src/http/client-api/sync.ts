@@ -1,0 +1,75 @@
+/**
+ * GET /sync: checks the parameters, asks the rate limit, and leaves the rest to the sync service.
+ *
+ * Nothing happens to presence before every parameter is known to be good. Over the limit, the request is answered all
+ * the same and only its claim is ignored. Source: Matrix specification, client-server API, "Syncing".
+ */
+import { parseStreamToken } from '../../homeserver/sync/stream-token.ts';
+import type { SyncFilter } from '../../homeserver/sync/filter.ts';
+import type { SyncFilters } from '../../homeserver/sync/filters.ts';
+import type { SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
+import { MatrixError } from '../../matrix/errors.ts';
+import { booleanParam, integerParam } from '../parse-body.ts';
+import { type ClientRequest, RawJson, type Route, STABLE_VERSIONS } from '../route.ts';
+import type { PresenceRateLimit } from './setPresence.ts';
+
+export interface SyncRouteServices {
+  readonly sync: Pick<SyncService, 'sync'>;
+  readonly syncFilters: Pick<SyncFilters, 'resolve'>;
+  /** Not shared with PUT. */
+  readonly syncPresenceLimit: PresenceRateLimit;
+  /** Longest time a request waits, whatever the client asks for: a client that vanished without a word looks present so long. @default 5 min */
+  readonly maxSyncTimeoutMs?: number;
+}
+
+const DEFAULT_MAX_TIMEOUT_MS = 300_000;
+
+export function sync(services: SyncRouteServices): Route {
+  const { sync, syncFilters, syncPresenceLimit, maxSyncTimeoutMs = DEFAULT_MAX_TIMEOUT_MS } = services;
+  const start = (request: ClientRequest, filter: SyncFilter): Promise<RawJson> => {
+    const { userId, deviceId } = request.requester;
+    const { query } = request;
+    const since = query.get('since');
+    const claimed = query.get('set_presence');
+    const syncRequest: SyncRequest = {
+      userId,
+      deviceId,
+      since: since === null ? null : parseStreamToken(since),
+      filter,
+      fullState: booleanParam(request, 'full_state', false),
+      timeoutMs: Math.min(integerParam(request, 'timeout', 0), maxSyncTimeoutMs),
+      setPresence: parseSetPresence(claimed),
+      explicit: claimed !== null,
+      rateLimited: syncPresenceLimit.take(userId) > 0,
+      onAborted: (listener) => {
+        request.onAborted(listener);
+      },
+    };
+    return sync.sync(syncRequest).then(toRawJson);
+  };
+  return {
+    method: 'GET',
+    path: '/sync',
+    versions: STABLE_VERSIONS,
+    auth: 'required',
+    operationId: 'sync',
+    handler: (request) => {
+      const filter = syncFilters.resolve(request.requester.userId, request.query.get('filter'));
+      return filter instanceof Promise ? filter.then((loaded) => start(request, loaded)) : start(request, filter);
+    },
+  };
+}
+
+function toRawJson(text: string): RawJson {
+  return new RawJson(text);
+}
+
+function parseSetPresence(claimed: string | null): SyncRequest['setPresence'] {
+  if (claimed === null) return 'online';
+  if (claimed === 'online' || claimed === 'unavailable' || claimed === 'offline') return claimed;
+  throw new MatrixError(
+    400,
+    'M_INVALID_PARAM',
+    "Query parameter 'set_presence' must be one of online, unavailable and offline",
+  );
+}
