@@ -1,0 +1,86 @@
+/**
+ * The `Logger` port on pino: one JSON object a line, or lines for people on a terminal.
+ *
+ * Lines are written synchronously, so none is lost when the process dies. The level can change while the server runs.
+ */
+import { type DestinationStream, type Logger as PinoLogger, pino, stdSerializers } from 'pino';
+import pretty from 'pino-pretty';
+import type { LogFields, Logger } from '../../ports/logger.ts';
+import { redact, redactText } from './redact.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export interface LoggingOptions {
+  readonly level: LogLevel;
+  /** `auto`: pretty if the standard output is a terminal. */
+  readonly format: 'auto' | 'pretty' | 'json';
+  /** @default the standard output */
+  readonly destination?: DestinationStream;
+}
+
+export interface Logging {
+  readonly logger: Logger;
+  /** Changes the level of this logger and of all its children, present and future. */
+  readonly setLevel: (level: LogLevel) => void;
+}
+
+export function createLogging(options: LoggingOptions): Logging {
+  const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
+  const stdout = options.destination ?? pino.destination({ dest: 1, sync: true });
+  const stream = isPretty ? prettyStream(options.destination) : stdout;
+  // The threshold is ours, because a pino child keeps the level that its parent had when it was made.
+  const threshold = { value: SEVERITY[options.level] };
+  const root = pino(
+    {
+      level: 'debug',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError },
+    },
+    stream,
+  );
+  return {
+    logger: wrap(root, threshold),
+    setLevel: (level) => {
+      threshold.value = SEVERITY[level];
+    },
+  };
+}
+
+const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 };
+
+function wrap(target: PinoLogger, threshold: { readonly value: number }): Logger {
+  return {
+    debug: (fields, message) => {
+      if (threshold.value <= SEVERITY.debug) target.debug(redact(fields), message);
+    },
+    info: (fields, message) => {
+      if (threshold.value <= SEVERITY.info) target.info(redact(fields), message);
+    },
+    warn: (fields, message) => {
+      if (threshold.value <= SEVERITY.warn) target.warn(redact(fields), message);
+    },
+    error: (fields, message) => {
+      if (threshold.value <= SEVERITY.error) target.error(redact(fields), message);
+    },
+    child: (fields: LogFields) => wrap(target.child(redact(fields)), threshold),
+  };
+}
+
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return redact(error);
+  const { type, message, stack, ...rest } = stdSerializers.err(error);
+  return { type, message: redactText(message), stack: redactText(stack), ...redact(rest) };
+}
+
+function prettyStream(destination: DestinationStream | undefined): DestinationStream {
+  return pretty({
+    colorize: destination === undefined && process.stdout.isTTY && process.stdout.hasColors(),
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid,hostname',
+    singleLine: true,
+    sync: true,
+    ...(destination === undefined ? { destination: 1 } : { destination: destination as NodeJS.WritableStream }),
+  });
+}
