@@ -7,11 +7,14 @@
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 
-export interface StoredPresence {
+export interface PresenceRow {
   readonly state: UserPresenceState;
   /** Stream position of the last change that was told to anybody; 0 for none. Saving never moves it. */
   readonly position: number;
-  /** Users whom the routers named for that change: the kept answer of `getUsersForStates`. No duplicates. */
+}
+
+export interface StoredPresence extends PresenceRow {
+  /** Users whom the routers named for the last change: the kept answer of `getUsersForStates`. No duplicates. */
   readonly routedTo: readonly UserId[];
   /** Stream position at which that answer was delivered; 0 when `routedTo` is empty. */
   readonly routedPosition: number;
@@ -26,9 +29,9 @@ export interface RoutedAnswer {
 export interface PresenceStore {
   /** Every row, in batches of any size, in no particular order; at most one row per user. */
   loadAll(): AsyncIterable<readonly StoredPresence[]>;
-  /** Inserts or replaces one row per user, last wins, in one transaction. */
-  write(rows: readonly StoredPresence[]): Promise<void>;
-  /** Replaces only the kept answers of users whose rows exist; others are ignored. */
+  /** Inserts or replaces one row per user, last wins, in one transaction. The users' kept answers stay as they are. */
+  write(rows: readonly PresenceRow[]): Promise<void>;
+  /** Replaces the kept answers of users whose rows exist, in one transaction; others are ignored. */
   writeRouted(answers: readonly RoutedAnswer[]): Promise<void>;
   /** A position that no token ever given out has reached; 0 in a new store. */
   positionCeiling(): Promise<number>;
@@ -36,8 +39,8 @@ export interface PresenceStore {
   reservePositions(ceiling: number): Promise<void>;
   /** Every pending full-presence mark: user → position. */
   loadFullPresenceMarks(): Promise<ReadonlyMap<UserId, number>>;
-  /** Sets or replaces the users' marks in one transaction. */
+  /** Sets or replaces the users' marks, in one transaction; the users need no row. */
   writeFullPresenceMarks(marks: ReadonlyMap<UserId, number>): Promise<void>;
-  /** Forgets users altogether (row and mark). Unknown users are ignored. */
+  /** Forgets users altogether: row, kept answer and mark. Unknown users are ignored. */
   remove(users: readonly UserId[]): Promise<void>;
 }

@@ -1,0 +1,25 @@
+/**
+ * Stands where federation will be: it counts what would leave, and sends nothing.
+ */
+import type { UserPresenceState } from '../../core/user-presence-state.ts';
+import type { ServerName } from '../../matrix/identifiers.ts';
+import type { FederationTransport } from '../../ports/federation-transport.ts';
+import type { Counter, Metrics } from '../../ports/metrics.ts';
+
+export class CountingFederationTransport implements FederationTransport {
+  /** Updates so far: one for each user and server. */
+  count = 0;
+  readonly #counter: Counter;
+
+  constructor(metrics: Metrics) {
+    this.#counter = metrics.counter({
+      name: 'thalamus_federation_presence_not_sent',
+      help: 'Presence updates for other servers that were not sent, because this version does not federate',
+    });
+  }
+
+  sendPresence(_destination: ServerName, states: readonly UserPresenceState[]): void {
+    this.count += states.length;
+    this.#counter.inc({}, states.length);
+  }
+}
