@@ -1,38 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../adapters/memory/manual-clock.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import type { Clock } from '../ports/clock.ts';
 import { Notifier } from './notifier.ts';
 
 const A: UserId = '@a:test';
 const B: UserId = '@b:test';
 
-function testClock(): Clock & { advance(ms: number): void; readonly timers: number } {
-  let now = 1_000_003;
-  let timers: { at: number; callback: () => void }[] = [];
-  return {
-    now: () => now,
-    setTimeout(callback, delayMs) {
-      const timer = { at: now + delayMs, callback };
-      timers.push(timer);
-      const cancel = (): void => {
-        timers = timers.filter((other) => other !== timer);
-      };
-      return { cancel, [Symbol.dispose]: cancel };
-    },
-    advance(ms) {
-      now += ms;
-      const due = timers.filter((timer) => timer.at <= now);
-      timers = timers.filter((timer) => timer.at > now);
-      for (const timer of due) timer.callback();
-    },
-    get timers() {
-      return timers.length;
-    },
-  };
-}
-
 function setup(options: { maxWaitersPerUser?: number; maxTrackedUsers?: number } = {}) {
-  const clock = testClock();
+  const clock = new ManualClock();
   return {
     clock,
     notifier: new Notifier({ clock, startPosition: 10, startTypingSerial: 3, timeoutSliceMs: 50, ...options }),
@@ -47,7 +22,7 @@ describe('Notifier', () => {
     const b = notifier.subscribe(B).wait(1000);
     notifier.wake([A]);
     expect(await Promise.all([a1, a2])).toEqual(['woken', 'woken']);
-    clock.advance(1050);
+    await clock.advance(1050);
     expect(await b).toBe('timeout');
   });
 
@@ -58,7 +33,7 @@ describe('Notifier', () => {
     notifier.wake([A]);
     expect(await subscription.wait(1000)).toBe('woken');
     const second = subscription.wait(1000);
-    clock.advance(2000);
+    await clock.advance(2000);
     expect(await second).toBe('timeout');
   });
 
@@ -72,10 +47,9 @@ describe('Notifier', () => {
         .then(() => (ended += 1)),
     );
     expect(notifier.stats).toMatchObject({ waiters: 100, timers: 1 });
-    clock.advance(999);
-    await Promise.resolve();
+    await clock.advance(999);
     expect(ended).toBe(0);
-    clock.advance(51);
+    await clock.advance(51);
     await Promise.all(waits);
     expect(ended).toBe(100);
     expect(notifier.stats.timers).toBe(0);
@@ -90,7 +64,7 @@ describe('Notifier', () => {
     expect(await subscription.wait(1000)).toBe('aborted');
     subscription.dispose();
     subscription.dispose();
-    expect(clock.timers).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
     expect(notifier.stats).toMatchObject({ waiters: 0, users: 0, timers: 0 });
   });
 
