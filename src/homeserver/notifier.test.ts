@@ -7,7 +7,8 @@ const A: UserId = '@a:test';
 const B: UserId = '@b:test';
 
 function setup(options: { maxWaitersPerUser?: number; maxTrackedUsers?: number } = {}) {
-  const clock = new ManualClock();
+  // Not at the edge of a slice.
+  const clock = new ManualClock(1_000_003);
   return {
     clock,
     notifier: new Notifier({ clock, startPosition: 10, startTypingSerial: 3, timeoutSliceMs: 50, ...options }),
