@@ -103,7 +103,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     webResources: options.webResources ?? null,
     webResourceTimeoutMs: options.webResourceTimeoutMs ?? 30_000,
     maxRequestBytes: options.limits.maxRequestBytes,
-    openResources: new OpenResources(options.metrics),
+    openResources: new OpenResources(options.metrics, requestMetrics),
     requestMetrics,
     connections,
     lifecycle,

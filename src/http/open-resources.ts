@@ -5,14 +5,17 @@
  */
 import type { Metrics } from '../ports/metrics.ts';
 import type { Exchange } from './exchange.ts';
+import type { RequestMetrics } from './request-metrics.ts';
 
 const TEXT_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store'] as const;
 
 export class OpenResources {
   readonly #metrics: Metrics;
+  readonly #requestMetrics: RequestMetrics;
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: Metrics, requestMetrics: RequestMetrics) {
     this.#metrics = metrics;
+    this.#requestMetrics = requestMetrics;
   }
 
   /** Whether `path` is one of ours on a listener with `resources`. */
@@ -27,6 +30,7 @@ export class OpenResources {
       exchange.send(200, TEXT_HEADERS, 'OK');
       return;
     }
+    this.#requestMetrics.flush();
     this.#metrics.expose().then(
       ({ contentType, body }) => {
         exchange.send(200, ['Content-Type', contentType, 'Cache-Control', 'no-store'], body);

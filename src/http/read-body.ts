@@ -40,6 +40,24 @@ export function readBody(
     done(tooLarge(maxBytes));
     return;
   }
+  // Most bodies come in the packet of their headers: one tick later they are complete, and reading them at once costs a
+  // fraction of the stream's events.
+  process.nextTick(() => {
+    if (!request.complete) {
+      readStream(request, maxBytes, budget, done);
+      return;
+    }
+    const body = (request.read() as Buffer | null) ?? EMPTY;
+    done(body.length > maxBytes ? tooLarge(maxBytes) : body);
+  });
+}
+
+function readStream(
+  request: IncomingMessage,
+  maxBytes: number,
+  budget: BodyBudget,
+  done: (result: Buffer | MatrixError | null) => void,
+): void {
   let first: Buffer | null = null;
   let chunks: Buffer[] | null = null;
   let length = 0;

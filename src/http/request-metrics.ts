@@ -1,7 +1,8 @@
 /**
  * Counts and times requests by operation, under the reference server's metric names where the meaning is the same.
  *
- * Labels are prepared once per operation, so that a request costs a few map look-ups.
+ * Answers are noted in a fixed buffer and counted when it is full or somebody reads the metrics: counting one at a time
+ * was a tenth of the cost of a presence request.
  */
 import type { Counter, Histogram, Labels, Metrics } from '../ports/metrics.ts';
 
@@ -15,7 +16,13 @@ export interface OperationMetrics {
   readonly byStatus: Map<number, Labels>;
 }
 
+const BUFFERED_ANSWERS = 512;
+
 export class RequestMetrics {
+  readonly #operations: (OperationMetrics | null)[] = Array.from({ length: BUFFERED_ANSWERS }, () => null);
+  readonly #statuses = new Uint16Array(BUFFERED_ANSWERS);
+  readonly #durationsMs = new Float64Array(BUFFERED_ANSWERS);
+  #buffered = 0;
   readonly #responses: Counter;
   readonly #seconds: Histogram;
   readonly #rejected: Counter;
@@ -44,16 +51,35 @@ export class RequestMetrics {
   }
 
   answered(operation: OperationMetrics, httpStatus: number, durationMs: number): void {
-    let labels = operation.byStatus.get(httpStatus);
-    if (labels === undefined) {
-      labels = { method: operation.method, servlet: operation.operationId, code: String(httpStatus) };
-      operation.byStatus.set(httpStatus, labels);
+    const i = this.#buffered;
+    this.#operations[i] = operation;
+    this.#statuses[i] = httpStatus;
+    this.#durationsMs[i] = durationMs;
+    this.#buffered = i + 1;
+    if (this.#buffered === BUFFERED_ANSWERS) this.flush();
+  }
+
+  /** Counts what is noted; call it before metrics are read. */
+  flush(): void {
+    for (let i = 0; i < this.#buffered; i++) {
+      const operation = this.#operations[i];
+      if (operation === null || operation === undefined) continue;
+      this.#responses.inc(labelsOf(operation, this.#statuses[i] ?? 0));
+      this.#seconds.observe((this.#durationsMs[i] ?? 0) / 1000, operation.labels);
     }
-    this.#responses.inc(labels);
-    this.#seconds.observe(durationMs / 1000, operation.labels);
+    this.#buffered = 0;
   }
 
   rejectedConnection(reason: 'capacity' | 'evicted' | 'pipelining' | 'timeout' | 'malformed'): void {
     this.#rejected.inc({ reason });
   }
+}
+
+function labelsOf(operation: OperationMetrics, httpStatus: number): Labels {
+  let labels = operation.byStatus.get(httpStatus);
+  if (labels === undefined) {
+    labels = { method: operation.method, servlet: operation.operationId, code: String(httpStatus) };
+    operation.byStatus.set(httpStatus, labels);
+  }
+  return labels;
 }
