@@ -1,0 +1,202 @@
+/**
+ * Calls one callback of one module and makes of whatever happens an answer or nothing.
+ *
+ * An answer at once costs no promise, no timer and no AbortController. A promise has a deadline on the server's clock; what comes
+ * later is ignored. Throws, deadlines passed, wrong answers and holding up the process are counted, logged now and then, and lead to a rest.
+ */
+import { isPromise } from 'node:util/types';
+import type { CallbackContext, CallbackName } from '../module/callbacks.ts';
+import type { Labels } from '../ports/metrics.ts';
+import type { CallbackLimits } from './callback-limits.ts';
+import { abortContext, LazyContext } from './lazy-context.ts';
+import { toPlainError } from './describe-value.ts';
+import { type CallbackFailure, ModuleCallbackError } from './errors.ts';
+import type { HostContext } from './host-context.ts';
+import { LogGate } from './log-gate.ts';
+import { Rest } from './rest.ts';
+import { BLOCKED_MS } from './watchdog.ts';
+
+/** Why an entry of an answer was dropped. */
+export type DropReason = 'user_id' | 'not_in_batch' | 'not_iterable' | 'not_an_update' | 'threw' | 'too_many';
+/** Counts a dropped entry. */
+export type Drop = (reason: DropReason) => void;
+
+/** What a check returns for a wrong top-level value: what it should have been. */
+export class Invalid {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
+
+export interface CallbackRunnerOptions<Argument, Answer> {
+  readonly module: string;
+  readonly callback: CallbackName;
+  /** The module's function, already bound. */
+  readonly call: (argument: Argument, context: CallbackContext) => unknown;
+  /** Reads a returned value. It may throw when the value does: reading it can run the module's code. */
+  readonly check: (value: unknown, argument: Argument, drop: Drop) => Answer | Invalid;
+  readonly limits: CallbackLimits;
+}
+
+export class CallbackRunner<Argument, Answer> {
+  readonly #options: CallbackRunnerOptions<Argument, Answer>;
+  readonly #host: HostContext;
+  readonly #rest: Rest;
+  readonly #log: LogGate;
+  readonly #labels: Labels;
+  readonly #outcomes: ReadonlyMap<Outcome, Labels>;
+  readonly #section: number;
+  readonly #running = new Set<Call>();
+  readonly #drop: Drop;
+
+  constructor(options: CallbackRunnerOptions<Argument, Answer>, host: HostContext) {
+    const { module, callback, limits } = options;
+    this.#options = options;
+    this.#host = host;
+    this.#rest = new Rest(limits);
+    this.#log = new LogGate(host.clock, (fields, message) => host.logger.warn(fields, message));
+    this.#labels = { module, callback };
+    this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, { ...this.#labels, outcome }]));
+    this.#section = host.watchdog.section(module, callback);
+    this.#drop = (reason) => {
+      host.metrics.dropped.inc({ ...this.#labels, reason });
+      this.#log.tell(reason, { ...this.#labels, reason }, 'an entry of a module’s answer was dropped');
+    };
+  }
+
+  /** Returns the checked answer, or undefined if there is none: the module rests, failed, or was too late. Never throws or rejects. */
+  run(argument: Argument): Answer | undefined | Promise<Answer | undefined> {
+    const { clock, watchdog } = this.#host;
+    if (!this.#rest.admit(clock.now())) {
+      this.#count('rested');
+      return undefined;
+    }
+    const call = new Call();
+    const previous = watchdog.enter(this.#section);
+    let value: unknown;
+    try {
+      value = this.#options.call(argument, call.context);
+      if (!isThenable(value)) {
+        const answer = this.#options.check(value, argument, this.#drop);
+        watchdog.leave(previous);
+        return this.#finish(call, answer, call.elapsedMs());
+      }
+    } catch (thrown) {
+      watchdog.leave(previous);
+      return this.#fail(call, 'threw', thrown);
+    }
+    watchdog.leave(previous);
+    return this.#wait(call, value, argument);
+  }
+
+  /** Aborts the signals of running calls and resolves when they have settled. The caller bounds the wait. */
+  async stop(): Promise<void> {
+    const calls = [...this.#running];
+    for (const call of calls) abortContext(call.context, 'the server is stopping');
+    await Promise.all(calls.map((call) => call.settled ?? Promise.resolve()));
+  }
+
+  #wait(call: Call, promise: PromiseLike<unknown>, argument: Argument): Promise<Answer | undefined> {
+    const { clock, watchdog } = this.#host;
+    call.blockedMs = call.elapsedMs();
+    watchdog.pend(this.#section);
+    this.#running.add(call);
+    return new Promise((resolve) => {
+      let over = false;
+      const end = (): boolean => {
+        if (over) return false;
+        over = true;
+        timer.cancel();
+        this.#running.delete(call);
+        if (watchdog.unpend(this.#section)) call.blockedMs = Math.max(call.blockedMs, BLOCKED_MS);
+        return true;
+      };
+      const timer = clock.setTimeout(() => {
+        if (!end()) return;
+        resolve(this.#fail(call, 'timed_out', `no answer after ${this.#options.limits.timeoutMs} ms`));
+        abortContext(call.context, 'the deadline has passed');
+      }, this.#options.limits.timeoutMs);
+
+      // Promise.resolve would read a member of the promise, which can throw.
+      call.settled = new Promise<unknown>((adopt) => adopt(promise)).then(
+        (value) => {
+          if (end()) resolve(this.#read(call, value, argument));
+        },
+        (thrown: unknown) => {
+          if (end()) resolve(this.#fail(call, 'threw', thrown));
+        },
+      );
+    });
+  }
+
+  #read(call: Call, value: unknown, argument: Argument): Answer | undefined {
+    const previous = this.#host.watchdog.enter(this.#section);
+    const start = performance.now();
+    try {
+      const answer = this.#options.check(value, argument, this.#drop);
+      return this.#finish(call, answer, Math.max(call.blockedMs, performance.now() - start));
+    } catch (thrown) {
+      return this.#fail(call, 'threw', thrown);
+    } finally {
+      this.#host.watchdog.leave(previous);
+    }
+  }
+
+  /** @param blockedMs - the longest time that the module held up the process in this call */
+  #finish(call: Call, answer: Answer | Invalid, blockedMs: number): Answer | undefined {
+    if (answer instanceof Invalid) return this.#fail(call, 'invalid_return', answer.message);
+    if (blockedMs >= BLOCKED_MS) {
+      const why = `held up the whole process for ${Math.round(blockedMs)} ms`;
+      this.#fail(call, 'blocked', why);
+      // It has answered, though: too late or not is a question of the deadline.
+      return blockedMs > this.#options.limits.timeoutMs ? undefined : answer;
+    }
+    this.#observe(call, 'ok');
+    this.#rest.succeeded(this.#host.clock.now());
+    return answer;
+  }
+
+  #fail(call: Call, reason: CallbackFailure, what: unknown): undefined {
+    const { module, callback, limits } = this.#options;
+    this.#observe(call, reason);
+    const cause = reason === 'threw' ? toPlainError(what) : undefined;
+    const message = `${callback} of module ${module} ${reason}: ${cause?.message ?? String(what)}`;
+    const err = new ModuleCallbackError(module, callback, reason, message, cause && { cause });
+    this.#log.tell(reason, { ...this.#labels, reason, err }, 'the answer of a module was dropped');
+    if (!this.#rest.failed(this.#host.clock.now())) return;
+    this.#host.metrics.rests.inc(this.#labels);
+    const fields = { ...this.#labels, failures: limits.failuresBeforeRest, restMs: limits.restMs };
+    this.#log.tell('rest', fields, 'a callback of a module rests after failures in a row');
+  }
+
+  #observe(call: Call, outcome: Outcome): void {
+    this.#count(outcome);
+    this.#host.metrics.seconds.observe(call.elapsedMs() / 1000, this.#labels);
+  }
+
+  #count(outcome: Outcome): void {
+    this.#host.metrics.calls.inc(this.#outcomes.get(outcome));
+  }
+}
+
+type Outcome = 'ok' | 'rested' | CallbackFailure;
+const OUTCOMES: readonly Outcome[] = ['ok', 'rested', 'threw', 'timed_out', 'invalid_return', 'blocked'];
+
+/** One call, from the host's side. */
+class Call {
+  readonly context = new LazyContext();
+  readonly #start = performance.now();
+  /** The longest time so far that the module held up the process. */
+  blockedMs = 0;
+  settled: Promise<void> | undefined;
+
+  elapsedMs(): number {
+    return performance.now() - this.#start;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  return isPromise(value) || ('then' in value && typeof value.then === 'function');
+}

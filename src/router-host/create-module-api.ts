@@ -1,0 +1,148 @@
+/**
+ * Makes the `api` object of one module: checks its arguments, and passes on what is left to the host's parts and the server.
+ *
+ * A frozen object of plain functions, so that its members can be taken apart: `const { isMine } = api`.
+ */
+import { NotSupportedError } from '../errors.ts';
+import type { UserId } from '../matrix/identifiers.ts';
+import {
+  CALLBACK_POINTS,
+  type CallbackName,
+  type NoPresenceRouterCallbacks,
+  type PresenceRouterCallbacks,
+} from '../module/callbacks.ts';
+import type { ModuleApi, ModuleLogger } from '../module/module-api.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { BackgroundCalls } from './background-calls.ts';
+import { checkDelay, checkFunction, checkPresenceForUsers, checkUserId, checkUsers } from './check-arguments.ts';
+import { show } from './describe-value.ts';
+import type { HostContext } from './host-context.ts';
+import type { AccountLookups, ModuleServices } from './module-services.ts';
+import type { PresenceRouter } from './presence-router.ts';
+import type { WebResources } from './web-resources.ts';
+
+const CALLBACK_NAMES = Object.keys(CALLBACK_POINTS) as CallbackName[];
+
+export interface ModuleApiParts {
+  readonly name: string;
+  readonly host: HostContext;
+  readonly services: ModuleServices;
+  readonly router: PresenceRouter;
+  readonly background: BackgroundCalls;
+  readonly webResources: WebResources;
+  /** Registers a complete pair. */
+  readonly register: (callbacks: PresenceRouterCallbacks) => void;
+  /** Told of half a pair, also when the module catches the error. */
+  readonly onHalfPair: (message: string) => void;
+  /** Throws when the module is constructed: what has to be final by then cannot be changed. */
+  readonly assertConstructing: (member: string) => void;
+}
+
+export function createModuleApi(parts: ModuleApiParts): ModuleApi {
+  const { services, background, router, host } = parts;
+  const { presence, serverName } = services;
+  const accounts = (member: string): AccountLookups => {
+    if (services.accounts !== null) return services.accounts;
+    throw new NotSupportedError(member, `${member} needs accounts, and this server has none to look in`);
+  };
+
+  return Object.freeze<ModuleApi>({
+    serverName,
+    publicBaseurl: services.publicBaseurl,
+    workerName: services.workerName,
+    logger: createModuleLogger(host.logger.child({ module: parts.name })),
+
+    registerPresenceRouterCallbacks(callbacks) {
+      parts.assertConstructing('registerPresenceRouterCallbacks');
+      const pair = checkPair(callbacks, parts.onHalfPair);
+      if (pair !== null) parts.register(pair);
+    },
+    async sendLocalOnlinePresenceTo(users) {
+      const checked = checkUsers('sendLocalOnlinePresenceTo', users);
+      if (checked.length > 0) await presence.sendLocalOnlinePresenceTo(checked);
+    },
+    async setPresenceForUsers(users) {
+      const checked = checkPresenceForUsers(users, services);
+      if (checked.size > 0) await presence.setPresenceForUsers(checked);
+    },
+    invalidateInterestedUsers(users) {
+      const checked = users === undefined ? undefined : checkUsers('invalidateInterestedUsers', users);
+      router.forgetObservers(checked);
+      presence.invalidateInterestedUsers(checked);
+    },
+
+    isMine: (id) => typeof id === 'string' && id.includes(':') && id.slice(id.indexOf(':') + 1) === serverName,
+    getQualifiedUserId: (localpart) => qualify(localpart, serverName),
+    checkUserExists: async (userId) =>
+      (await accounts('checkUserExists').getUserinfoById(checkUserId('checkUserExists', userId)))?.userId ?? null,
+    getUserinfoById: async (userId) =>
+      accounts('getUserinfoById').getUserinfoById(checkUserId('getUserinfoById', userId)),
+    getProfileForUser: async (localpart) => accounts('getProfileForUser').getProfileForUser(localpart),
+    getUserByReq: async (request) => accounts('getUserByReq').getUserByReq(request),
+
+    loopingBackgroundCall(f, msec, { desc = nameOf(f), runOnAllInstances = false } = {}) {
+      checkFunction('loopingBackgroundCall', f);
+      const period = checkDelay('loopingBackgroundCall', msec, 1);
+      if (!services.runsBackgroundTasks && !runOnAllInstances) return { [Symbol.dispose]: () => undefined };
+      return background.loop(f, period, desc);
+    },
+    delayedBackgroundCall(msec, f, { desc = nameOf(f) } = {}) {
+      checkFunction('delayedBackgroundCall', f);
+      return background.delay(checkDelay('delayedBackgroundCall', msec, 0), f, desc);
+    },
+    runAsBackgroundProcess(desc, f) {
+      checkFunction('runAsBackgroundProcess', f);
+      return background.run(desc, f);
+    },
+    shouldRunBackgroundTasks: () => services.runsBackgroundTasks,
+    sleep: (seconds) => background.sleep(checkDelay('sleep', seconds * 1000, 0)),
+    getCurrentTimeMsec: () => host.clock.now(),
+
+    registerWebResource(path, handler) {
+      parts.assertConstructing('registerWebResource');
+      parts.webResources.register(parts.name, path, handler);
+    },
+  });
+}
+
+/**
+ * Returns the pair, or null if there is none.
+ *
+ * @throws TypeError for half a pair, or what is no function
+ */
+export function checkPair(
+  callbacks: PresenceRouterCallbacks | NoPresenceRouterCallbacks,
+  onHalfPair: (message: string) => void,
+): PresenceRouterCallbacks | null {
+  if ((typeof callbacks !== 'object' && typeof callbacks !== 'function') || callbacks === null) {
+    throw new TypeError(`registerPresenceRouterCallbacks: ${show(callbacks)} is not an object with the two callbacks`);
+  }
+  const given = CALLBACK_NAMES.filter((name) => callbacks[name] !== undefined);
+  for (const name of given) {
+    if (typeof callbacks[name] === 'function') continue;
+    throw new TypeError(`registerPresenceRouterCallbacks: ${name} is ${show(callbacks[name])} rather than a function`);
+  }
+  if (given.length === 0) return null;
+  const missing = CALLBACK_NAMES.filter((name) => !given.includes(name));
+  if (missing.length === 0) return callbacks as PresenceRouterCallbacks;
+  const message = `${given.join()} is registered without ${missing.join()}; register both, or neither`;
+  onHalfPair(message);
+  throw new TypeError(message);
+}
+
+function qualify(localpart: string, serverName: string): UserId {
+  const userId = localpart.startsWith('@') ? localpart : `@${localpart}:${serverName}`;
+  return checkUserId('getQualifiedUserId', userId);
+}
+
+function nameOf(f: () => unknown): string {
+  return typeof f !== 'function' || f.name === '' ? 'background call' : f.name;
+}
+
+function createModuleLogger(logger: Logger): ModuleLogger {
+  const method =
+    (level: keyof ModuleLogger): ModuleLogger['info'] =>
+    (...line) =>
+      line.length === 1 ? logger[level]({}, line[0]) : logger[level](line[0], line[1]);
+  return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') };
+}

@@ -1,0 +1,170 @@
+/**
+ * First phase of modules, while the configuration is read: find each entry's file and export, and let it check its configuration.
+ *
+ * Nothing of a module runs beyond its top level and `parseConfig`; constructing comes later (construct-modules.ts).
+ * All problems of all entries are found. Messages say which entry, which file, what is wrong, and how it should look.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigError } from '../errors.ts';
+import { MODULE_API_VERSION } from '../module/module-api.ts';
+import type { ModuleDefinition } from '../module/module-kinds.ts';
+import { type CallbackLimits, DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
+import { deepFreeze } from './deep-freeze.ts';
+import { kindOf, show, toPlainError } from './describe-value.ts';
+import { ModuleLoadError } from './errors.ts';
+import { type ModuleEntry, parseModuleEntries } from './module-entry.ts';
+import { createModuleImporter, type ModuleImporter, type ModuleImporterOptions } from './module-importer.ts';
+import { within } from './within.ts';
+
+export interface LoadModulesOptions extends ModuleImporterOptions {
+  /** Limits of entries that do not set their own: the configuration's top-level `module_callbacks`. */
+  readonly defaults?: CallbackLimits;
+  /** How long importing, and `parseConfig`, may take. @default 30 s */
+  readonly timeoutMs?: number;
+}
+
+/** A module whose configuration is accepted. Each entry has its own, also when two name the same file. */
+export interface LoadedModule extends Omit<ModuleEntry, 'config' | 'index'> {
+  readonly index: number;
+  /** Where it was found. */
+  readonly file: string;
+  readonly definition: ModuleDefinition;
+  /** What `parseConfig` returned, or the mapping itself; frozen. */
+  readonly config: unknown;
+}
+
+export interface LoadedModules {
+  /** In configuration order. Use them only if there are no problems. */
+  readonly modules: readonly LoadedModule[];
+  /** `ConfigError`: exit code 2; `ModuleLoadError`: 3. If there are both, 2 is the better answer. */
+  readonly problems: readonly (ConfigError | ModuleLoadError)[];
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * @param modules - what the configuration has under `modules`
+ * @throws never for anything that a module or the configuration does
+ */
+export async function loadModules(modules: unknown, options: LoadModulesOptions): Promise<LoadedModules> {
+  const { entries, problems: shape } = parseModuleEntries(modules, options.defaults ?? DEFAULT_CALLBACK_LIMITS);
+  const problems: (ConfigError | ModuleLoadError)[] = [...shape];
+  const loaded: LoadedModule[] = [];
+  if (entries.length === 0) return { modules: loaded, problems };
+
+  const importer = createModuleImporter(options);
+  for (const entry of entries) {
+    try {
+      loaded.push(await loadModule(entry, importer, options));
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof ModuleLoadError)) throw error;
+      problems.push(error);
+    }
+  }
+  return { modules: loaded, problems };
+}
+
+async function loadModule(
+  entry: ModuleEntry,
+  importer: ModuleImporter,
+  { configDir, timeoutMs = DEFAULT_TIMEOUT_MS }: LoadModulesOptions,
+): Promise<LoadedModule> {
+  const where = `modules[${entry.index}] (${entry.module})`;
+  const file = importer.resolve(entry.specifier);
+  if (file === null) throw new ModuleLoadError(entry.module, 'not_found', notFound(where, entry.specifier, configDir));
+
+  let exported: unknown;
+  try {
+    exported = await within(importer.import(file), timeoutMs, 'the import');
+  } catch (thrown) {
+    const cause = toPlainError(thrown);
+    const message = `${where}: ${file} could not be imported: ${cause.message}`;
+    throw new ModuleLoadError(entry.module, 'import_failed', message, { cause });
+  }
+
+  const definition = pickExport(exported, entry, where, file);
+  checkApiVersion(definition, entry, where, file);
+  const config = await parseConfig(definition, entry, timeoutMs);
+  return { ...entry, file, definition, config };
+}
+
+function notFound(where: string, specifier: string, configDir: string): string {
+  if (/^\.{0,2}\//.test(specifier)) {
+    return `${where}: there is no file ${resolve(configDir, specifier)}; the path is relative to the configuration file`;
+  }
+  const hint = existsSync(resolve(configDir, specifier))
+    ? `; for the file beside the configuration write "./${specifier}"`
+    : '';
+  return `${where}: no package ${show(specifier)} is installed where ${configDir} would find it${hint}`;
+}
+
+function pickExport(exported: unknown, entry: ModuleEntry, where: string, file: string): ModuleDefinition {
+  // `module.exports = class …` is the export itself.
+  const names = new Map<string, unknown>(
+    typeof exported === 'function' ? [['default', exported]] : Object.entries(exported ?? {}),
+  );
+  names.delete('__esModule');
+  const list = names.size === 0 ? 'it exports nothing' : `it exports ${[...names.keys()].join(', ')}`;
+
+  const pick = (): unknown => {
+    if (entry.exportName !== null) {
+      if (names.has(entry.exportName)) return names.get(entry.exportName);
+      const message = `${where}: ${file} has no export ${show(entry.exportName)}; ${list}`;
+      throw new ModuleLoadError(entry.module, 'export_missing', message);
+    }
+    if (names.get('default') !== undefined) return names.get('default');
+    const [only, ...others] = [...names.values()].filter((value) => typeof value === 'function');
+    if (only !== undefined && others.length === 0) return only;
+    const message =
+      `${where}: ${file} has no default export and ${only === undefined ? 'no' : 'more than one'} exported class or function; ` +
+      `${list}. Name one, as in "${entry.specifier}#MyRouter"`;
+    throw new ModuleLoadError(entry.module, 'export_missing', message);
+  };
+
+  const picked = pick();
+  if (typeof picked === 'function' || kindOf(picked) === 'a plain object') return picked as ModuleDefinition;
+  const message =
+    `${where}: the export of ${file} is ${kindOf(picked)}; ` +
+    'a module is a class with (config, api), a function with (config, api), or a plain object with setup or callbacks';
+  throw new ModuleLoadError(entry.module, 'not_a_module', message);
+}
+
+function checkApiVersion({ apiVersion }: ModuleDefinition, entry: ModuleEntry, where: string, file: string): void {
+  if (apiVersion === undefined || apiVersion === MODULE_API_VERSION) return;
+  const message =
+    `${where}: ${file} is written for version ${show(apiVersion)} of the module API; ` +
+    `this server has version ${MODULE_API_VERSION}`;
+  throw new ModuleLoadError(entry.module, 'api_version', message);
+}
+
+async function parseConfig(definition: ModuleDefinition, entry: ModuleEntry, timeoutMs: number): Promise<unknown> {
+  // A copy: what one module does to its configuration is nobody else's business.
+  const raw = deepFreeze(structuredClone(entry.config));
+  if (definition.parseConfig === undefined) return raw;
+  const path = ['modules', entry.index, 'config'] as const;
+  try {
+    return deepFreeze(await within(definition.parseConfig(raw), timeoutMs, 'parseConfig'));
+  } catch (thrown) {
+    const cause = toPlainError(thrown);
+    const [at, message] = pathAndMessage(thrown);
+    throw new ConfigError(message ?? cause.message, [...path, ...at], { cause });
+  }
+}
+
+/** Where inside `config` the problem is: a ConfigError says so, and so do the errors of schema libraries, by their first issue. */
+function pathAndMessage(thrown: unknown): [path: (string | number)[], message?: string] {
+  const read = (value: unknown): (string | number)[] =>
+    Array.isArray(value) ? value.filter((step) => typeof step === 'string' || typeof step === 'number') : [];
+  try {
+    if (typeof thrown !== 'object' || thrown === null) return [[]];
+    if ('path' in thrown) return [read(thrown.path)];
+    const issues: unknown = 'issues' in thrown ? thrown.issues : undefined;
+    const issue: unknown = Array.isArray(issues) ? issues[0] : undefined;
+    if (typeof issue !== 'object' || issue === null || !('path' in issue)) return [[]];
+    const message = 'message' in issue && typeof issue.message === 'string' ? issue.message : undefined;
+    return message === undefined ? [read(issue.path)] : [read(issue.path), message];
+  } catch {
+    return [[]];
+  }
+}

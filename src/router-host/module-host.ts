@@ -1,0 +1,146 @@
+/**
+ * The router host: constructs the modules, holds their callbacks, background calls and web resources, and takes them down.
+ *
+ * Order at start: make the host; give `router` to the presence service; start that; `construct` the modules; open listeners.
+ * Order at stop: close listeners; `stop` the host; stop the presence service.
+ */
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
+import { BackgroundCalls } from './background-calls.ts';
+import { constructModule } from './construct-module.ts';
+import { createModuleApi } from './create-module-api.ts';
+import { toPlainError } from './describe-value.ts';
+import { ModuleLoadError } from './errors.ts';
+import type { HostContext } from './host-context.ts';
+import type { LoadedModule } from './load-modules.ts';
+import { createModuleMetrics } from './module-metrics.ts';
+import type { ModuleServices } from './module-services.ts';
+import { PresenceRouter } from './presence-router.ts';
+import { createWatchdog, NO_WATCHDOG, type WatchdogOptions } from './watchdog.ts';
+import { type WebResourceLimits, WebResources } from './web-resources.ts';
+import { within } from './within.ts';
+
+export interface ModuleHostOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Null for none: tests that move the clock. The thread runs only if there are modules. @default its own defaults */
+  readonly watchdog?: WatchdogOptions | null;
+  readonly webResources?: WebResourceLimits;
+  /** How long one module may take to be constructed, and to be taken down, in ms of real time. @default 30 s and 5 s */
+  readonly constructTimeoutMs?: number;
+  readonly stopTimeoutMs?: number;
+}
+
+interface Running {
+  readonly name: string;
+  readonly background: BackgroundCalls;
+  instance: unknown;
+}
+
+export class ModuleHost {
+  readonly router: PresenceRouter;
+  readonly webResources: WebResources;
+  readonly #context: HostContext;
+  readonly #constructTimeoutMs: number;
+  readonly #stopTimeoutMs: number;
+  readonly #running: Running[] = [];
+
+  constructor(options: ModuleHostOptions) {
+    const { clock, logger, metrics, watchdog } = options;
+    this.#context = {
+      clock,
+      logger,
+      metrics: createModuleMetrics(metrics),
+      watchdog: watchdog === null ? NO_WATCHDOG : createWatchdog(watchdog),
+    };
+    this.#constructTimeoutMs = options.constructTimeoutMs ?? 30_000;
+    this.#stopTimeoutMs = options.stopTimeoutMs ?? 5000;
+    this.router = new PresenceRouter(this.#context);
+    this.webResources = new WebResources(this.#context, options.webResources);
+  }
+
+  /**
+   * Constructs the modules in order, one after the other; then the order of callbacks is final and they are asked. Called once.
+   *
+   * @throws ModuleLoadError for the first that fails; what was constructed before it has been taken down again
+   */
+  async construct(modules: readonly LoadedModule[], services: ModuleServices): Promise<void> {
+    if (modules.length > 0) this.#context.watchdog.start();
+    try {
+      for (const module of modules) await this.#construct(module, services);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.router.seal();
+  }
+
+  /** Stops asking, cancels timers, waits briefly for what runs, and disposes of the modules, last first. Never rejects. */
+  async stop(): Promise<void> {
+    await this.#bounded('all', 'running callbacks', () => this.router.stop());
+    for (const { name, background, instance } of this.#running.splice(0).reverse()) {
+      await this.#bounded(name, 'background calls', () => background.stop());
+      await this.#bounded(name, 'dispose', () => dispose(instance));
+    }
+    await this.#context.watchdog.stop();
+  }
+
+  async #construct(module: LoadedModule, services: ModuleServices): Promise<void> {
+    const { name, limits, file } = module;
+    const { router, webResources } = this;
+    const running: Running = { name, background: new BackgroundCalls(name, this.#context), instance: undefined };
+    this.#running.push(running);
+    const where = `modules[${module.index}] (${module.module})`;
+    const fail = (reason: 'construction_failed' | 'half_a_pair', message: string, cause?: Error): never => {
+      throw new ModuleLoadError(module.module, reason, `${where}: ${file}: ${message}`, cause && { cause });
+    };
+
+    let constructing = true;
+    let halfPair: string | undefined;
+    const api = createModuleApi({
+      name,
+      host: this.#context,
+      services,
+      router,
+      webResources,
+      background: running.background,
+      register: (callbacks) => router.register(name, callbacks, limits),
+      onHalfPair: (message) => (halfPair = message),
+      assertConstructing: (member) => {
+        if (!constructing) throw new Error(`${member} is possible only while the module is being constructed`);
+      },
+    });
+    const section = this.#context.watchdog.section(name, 'construction');
+    const previous = this.#context.watchdog.enter(section);
+    try {
+      const instance = constructModule(module.definition, module.config, api);
+      this.#context.watchdog.leave(previous);
+      running.instance = await within(instance, this.#constructTimeoutMs, 'construction');
+    } catch (thrown) {
+      if (halfPair === undefined) {
+        const cause = toPlainError(thrown);
+        fail('construction_failed', `could not be constructed: ${cause.message}`, cause);
+      }
+    } finally {
+      constructing = false;
+    }
+    if (halfPair !== undefined) fail('half_a_pair', halfPair);
+    this.#context.logger.info({ module: name, spec: module.module }, 'module constructed');
+  }
+
+  async #bounded(module: string, what: string, f: () => unknown): Promise<void> {
+    try {
+      await within(f(), this.#stopTimeoutMs, what);
+    } catch (thrown) {
+      this.#context.logger.warn({ module, err: toPlainError(thrown) }, 'a module was not taken down cleanly');
+    }
+  }
+}
+
+function dispose(instance: unknown): unknown {
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  const { [Symbol.asyncDispose]: later, [Symbol.dispose]: now } = instance as Partial<AsyncDisposable & Disposable>;
+  return later === undefined ? now?.call(instance) : later.call(instance);
+}

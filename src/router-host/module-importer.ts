@@ -1,0 +1,54 @@
+/**
+ * Imports a module's file or package as it is, TypeScript included, from the folder of the configuration file.
+ *
+ * jiti strips types on Node 20 to 24 alike. `thalamus/module` inside a module is this very process's own kit: its constants and
+ * error classes are the same objects, though nothing is installed where the module lies.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createJiti } from 'jiti';
+import * as kit from '../module/index.ts';
+
+export interface ModuleImporterOptions {
+  /** Absolute path of the folder that specifiers are relative to: the configuration file's. */
+  readonly configDir: string;
+  /** Folder for compiled modules, made when needed; null to compile at each start. */
+  readonly cacheDir: string | null;
+}
+
+export interface ModuleImporter {
+  /** The file that a specifier means, or null if there is none. */
+  resolve(specifier: string): string | null;
+  /** The module's namespace, or what a CommonJS file exports. Throws whatever goes wrong inside. */
+  import(file: string): Promise<unknown>;
+}
+
+export function createModuleImporter({ configDir, cacheDir }: ModuleImporterOptions): ModuleImporter {
+  const jiti = createJiti(join(configDir, 'thalamus.yaml'), {
+    fsCache: cacheDir ?? false,
+    interopDefault: false,
+    sourceMaps: true,
+    virtualModules: { 'thalamus/module': kit },
+    alias: ownEntries(),
+  });
+  return {
+    resolve(specifier) {
+      const resolved = jiti.esmResolve(specifier, { try: true });
+      if (resolved === undefined) return null;
+      return resolved.startsWith('file:') ? fileURLToPath(resolved) : resolved;
+    },
+    import: (file) => jiti.import(file),
+  };
+}
+
+/** The other entries of the package, by the files next to which this one runs: under src, or under dist. */
+function ownEntries(): Record<string, string> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const entry = (folder: string): string => fileURLToPath(new URL(`../${folder}index.${extension}`, import.meta.url));
+  return {
+    'thalamus/module/testing': entry('testing/'),
+    'thalamus/core': entry('core/'),
+    'thalamus/ports': entry('ports/'),
+    thalamus: entry(''),
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * One pair of callbacks that a module has registered, ready to be asked.
+ *
+ * It has the module's deadlines, rests and metrics, and remembers its answers about observers, to notice when the two disagree.
+ */
+import type { UserId } from '../matrix/identifiers.ts';
+import type { PresenceRouterCallbacks } from '../module/callbacks.ts';
+import type { Labels } from '../ports/metrics.ts';
+import type { CallbackLimits } from './callback-limits.ts';
+import { CallbackRunner } from './callback-runner.ts';
+import { checkInterest } from './check-interest.ts';
+import { type CheckedRoutes, checkRoutes } from './check-routes.ts';
+import type { HostContext } from './host-context.ts';
+import { type Disagreement, InterestMemory } from './interest-memory.ts';
+import type { KnownIds } from './known-ids.ts';
+import type { Interest } from './router-api.ts';
+import type { UpdateBatch } from './update-batch.ts';
+
+/** Some 50 MB at worst, for each pair of callbacks. */
+const MAX_REMEMBERED_IDS = 500_000;
+
+export class Registration {
+  readonly limits: CallbackLimits;
+  readonly #routes: CallbackRunner<UpdateBatch, CheckedRoutes>;
+  readonly #interest: CallbackRunner<UserId, Interest>;
+  readonly #memory = new InterestMemory(MAX_REMEMBERED_IDS);
+  readonly #host: HostContext;
+  readonly #labels: Labels;
+  #disagreed = false;
+
+  constructor(
+    module: string,
+    callbacks: PresenceRouterCallbacks,
+    limits: CallbackLimits,
+    ids: KnownIds,
+    host: HostContext,
+  ) {
+    this.limits = limits;
+    this.#host = host;
+    this.#labels = { module };
+    // Taken now, called on the object that was registered: `this` is right, and a later change of the object changes nothing.
+    const getUsersForStates = callbacks.getUsersForStates.bind(callbacks);
+    const getInterestedUsers = callbacks.getInterestedUsers.bind(callbacks);
+    this.#routes = new CallbackRunner<UpdateBatch, CheckedRoutes>(
+      {
+        module,
+        callback: 'getUsersForStates',
+        limits,
+        call: (batch, context) => getUsersForStates(batch.states, context),
+        check: (value, batch, drop) => checkRoutes(value, batch, ids, limits.maxEntries, drop),
+      },
+      host,
+    );
+    this.#interest = new CallbackRunner<UserId, Interest>(
+      {
+        module,
+        callback: 'getInterestedUsers',
+        limits,
+        call: getInterestedUsers,
+        check: (value, userId, drop) => checkInterest(value, this.#memory.get(userId), ids, limits.maxEntries, drop),
+      },
+      host,
+    );
+  }
+
+  /** Who gets each update of the batch; undefined if the module failed. */
+  askRoutes(batch: UpdateBatch): CheckedRoutes | undefined | Promise<CheckedRoutes | undefined> {
+    return this.#routes.run(batch);
+  }
+
+  /** Whom the observer is interested in; while the module fails, what it said last; undefined if it has said nothing. */
+  askInterest(userId: UserId): Interest | undefined | Promise<Interest | undefined> {
+    const answer = this.#interest.run(userId);
+    return answer instanceof Promise
+      ? answer.then((later) => this.#remember(userId, later))
+      : this.#remember(userId, answer);
+  }
+
+  /** Compares an answer of `askRoutes` with what the module said about observers. */
+  compare(batch: UpdateBatch, routes: CheckedRoutes): void {
+    let count = 0;
+    for (const [index, { userId }] of batch.states.entries()) {
+      count += this.#memory.disagreements(userId, routes[index] ?? NO_TARGETS, this.#tell);
+    }
+    if (count > 0) this.#host.metrics.disagreements.inc(this.#labels, count);
+  }
+
+  /** Undefined: all of them. */
+  forget(observers: Iterable<UserId> | undefined): void {
+    if (observers === undefined) this.#memory.clear();
+    else for (const observer of observers) this.#memory.forget(observer);
+    this.#host.metrics.remembered.set(this.#memory.size, this.#labels);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#routes.stop(), this.#interest.stop()]);
+  }
+
+  #remember(userId: UserId, answer: Interest | undefined): Interest | undefined {
+    if (answer === undefined) return this.#memory.get(userId);
+    this.#memory.set(userId, answer);
+    this.#host.metrics.remembered.set(this.#memory.size, this.#labels);
+    return answer;
+  }
+
+  readonly #tell = (found: Disagreement): void => {
+    if (this.#disagreed) return;
+    this.#disagreed = true;
+    const message =
+      'the two callbacks of a module disagree: the update is delivered, but see its documentation on naming a pair in both';
+    this.#host.logger.warn({ ...this.#labels, ...found }, message);
+  };
+}
+
+const NO_TARGETS: readonly UserId[] = [];
