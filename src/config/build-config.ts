@@ -6,6 +6,7 @@ import type { RoomId } from '../matrix/identifiers.ts';
 import { isRoomId } from '../matrix/identifiers.ts';
 import type { Config, ModuleConfig, PresenceConfig, RateLimit } from './config.ts';
 import type { Finding } from './cross-checks.ts';
+import { isMapping } from './prepare-values.ts';
 import { readListeners } from './read-listeners.ts';
 import type { ParsedFile } from './schema/index.ts';
 
@@ -78,7 +79,7 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText }: BuildCo
     limits: {
       maxPendingUpdatesPerObserver: parsed.limits.max_pending_updates_per_observer,
       maxRoutedUsersPerUpdate: parsed.limits.max_routed_users_per_update,
-      maxConnections: parsed.limits.max_connections,
+      maxConnections: parsed.limits.max_connections ?? null,
     },
   };
   return { config, errors, warnings };
@@ -107,7 +108,7 @@ function buildModules({ modules, presence, module_callbacks: defaults }: ParsedF
       name: entry.name ?? null,
       module: entry.module,
       // Absent, null, false, 0 and '' alike: the module gets an empty section, as in the reference server.
-      config: entry.config ? entry.config : {},
+      config: isMapping(entry.config) ? entry.config : {},
       callbacks: {
         timeoutMs: own?.timeout ?? defaults.timeout,
         failuresBeforeRest: own?.failures_before_rest ?? defaults.failures_before_rest,

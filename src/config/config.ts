@@ -30,7 +30,8 @@ export interface Config {
   readonly limits: {
     readonly maxPendingUpdatesPerObserver: number;
     readonly maxRoutedUsersPerUpdate: number;
-    readonly maxConnections: number;
+    /** Null: as many as the process may open. */
+    readonly maxConnections: number | null;
   };
 }
 
@@ -71,7 +72,7 @@ export interface ModuleConfig {
   readonly name: string | null;
   /** As written: a file relative to `Config.dir`, or a package; `#Export` behind it. */
   readonly module: string;
-  readonly config: unknown;
+  readonly config: Readonly<Record<string, unknown>>;
   readonly callbacks: {
     readonly timeoutMs: number;
     readonly failuresBeforeRest: number;

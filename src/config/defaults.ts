@@ -28,7 +28,6 @@ export const DEFAULTS = {
   limits: {
     max_pending_updates_per_observer: 1000,
     max_routed_users_per_update: 100_000,
-    max_connections: 50_000,
   },
   key_refresh_interval: '1d',
   federation: {

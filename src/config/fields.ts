@@ -13,11 +13,19 @@ export interface Meta {
   readonly example?: unknown;
 }
 
+/** What every section should look like. */
+export const SECTION = 'must be a section: indented lines of "key: value"';
+
 /** A mapping with exactly these keys; a key that is not among them is an issue `unrecognized_keys`. */
 export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, {
-    error: (issue) => (issue.code === 'invalid_type' ? 'must be a section: indented lines of "key: value"' : undefined),
+    error: (issue) => (issue.code === 'invalid_type' ? SECTION : undefined),
   });
+}
+
+/** A mapping with any keys, which an administrator or a module chooses. */
+export function mapping<Value extends z.ZodType>(value: Value) {
+  return z.record(z.string(), value, { error: SECTION });
 }
 
 export function flag() {

@@ -8,14 +8,23 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isServerName } from '../../matrix/identifiers.ts';
 import { DEFAULTS } from '../defaults.ts';
-import { checkedText, duration, filePath, flag, list, positiveNumber, section, text, wholeNumber } from '../fields.ts';
+import {
+  checkedText,
+  duration,
+  filePath,
+  flag,
+  list,
+  mapping,
+  positiveNumber,
+  section,
+  text,
+  wholeNumber,
+} from '../fields.ts';
 
 const serverName = () => checkedText(isServerName, 'must be a server name, such as "example.org"');
 const ipRange = () => checkedText(isIpRange, 'must be an IP address or range, such as "10.0.0.0/8"');
 const pattern = () =>
   checkedText(isServerPattern, 'must be a server name, in which * stands for anything, such as "*.example.org"');
-const mapping = <Value extends z.ZodType>(value: Value) =>
-  z.record(z.string(), value, { error: 'must be a section: indented lines of "key: value"' });
 
 const federation = DEFAULTS.federation;
 
@@ -154,12 +163,10 @@ export const clusterKeys = {
     .optional()
     .meta({ description: 'The processes, by name, and where they are.' }),
   stream_writers: section({
-    presence: instances()
-      .optional()
-      .meta({
-        description: 'The one process that writes presence in a deployment of the reference server.',
-        example: 'main',
-      }),
+    presence: instances().optional().meta({
+      description: 'The one process that writes presence in a deployment of the reference server.',
+      example: 'main',
+    }),
   })
     .optional()
     .meta({ description: 'Which process writes what.' }),

@@ -5,12 +5,13 @@
  */
 import { z } from 'zod';
 import { DEFAULTS } from '../defaults.ts';
-import { duration, list, section, text, wholeNumber } from '../fields.ts';
+import { checkedText, duration, list, mapping, SECTION, section, text, wholeNumber } from '../fields.ts';
 
 const defaults = DEFAULTS.module_callbacks;
 const words = {
   timeout: 'How long a callback may take; after that its answer is passed over.',
-  failures_before_rest: 'After so many failures in a row (a throw, a timeout, a wrong answer) the callback rests.',
+  failures_before_rest:
+    'After so many failures in a row (a throw, a timeout, a wrong answer) the callback rests; 0 is never.',
   rest: 'How long a callback rests.',
   max_entries: 'Most entries of one answer that are looked at; further ones are dropped and counted.',
 };
@@ -18,7 +19,7 @@ const words = {
 /** Without defaults: what an entry of `modules` leaves out comes from the top level. */
 const overrides = section({
   timeout: duration().optional().meta({ description: words.timeout, example: '2s' }),
-  failures_before_rest: wholeNumber({ min: 1 })
+  failures_before_rest: wholeNumber({ min: 0 })
     .optional()
     .meta({ description: words.failures_before_rest, example: 5 }),
   rest: duration().optional().meta({ description: words.rest, example: '30s' }),
@@ -40,10 +41,15 @@ export const moduleEntry = section({
       description: 'Whatever the module asks for; an empty section when absent.',
       example: { watched: ['@alice:example.org'] },
     }),
-  name: text().optional().meta({
-    description: 'Tells this entry apart from others in logs and metrics. Default: its position in the list, from 0.',
-    example: 'my-router',
-  }),
+  name: checkedText(
+    (name) => /^[\w.:/@-]{1,100}$/.test(name),
+    'must be a word of at most 100 letters, digits and _ . : / @ -',
+  )
+    .optional()
+    .meta({
+      description: 'Tells this entry apart from others in logs and metrics. Default: its position in the list, from 0.',
+      example: 'my-router',
+    }),
   module_callbacks: overrides
     .optional()
     .meta({ description: 'The keys of the top-level section, for this entry alone.' }),
@@ -55,7 +61,7 @@ export const moduleKeys = {
     .meta({ description: 'The modules, in the order in which they are constructed and asked.' }),
   module_callbacks: section({
     timeout: duration().prefault(defaults.timeout).meta({ description: words.timeout, example: '2s' }),
-    failures_before_rest: wholeNumber({ min: 1 })
+    failures_before_rest: wholeNumber({ min: 0 })
       .prefault(defaults.failures_before_rest)
       .meta({ description: words.failures_before_rest, example: 5 }),
     rest: duration().prefault(defaults.rest).meta({ description: words.rest, example: '30s' }),

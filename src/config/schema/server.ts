@@ -104,15 +104,15 @@ export const serverKeys = {
           'Updates remembered for a connected client that has not fetched them; beyond that its next sync looks at everybody it may see.',
         example: 1000,
       }),
-    max_routed_users_per_update: wholeNumber({ min: 1 })
-      .prefault(DEFAULTS.limits.max_routed_users_per_update)
-      .meta({
-        description: 'Users that modules can add to one update; further ones are dropped and counted.',
-        example: 100_000,
-      }),
-    max_connections: wholeNumber({ min: 1 })
-      .prefault(DEFAULTS.limits.max_connections)
-      .meta({ description: 'Open connections per listener; a further one is closed at once.', example: 50_000 }),
+    max_routed_users_per_update: wholeNumber({ min: 1 }).prefault(DEFAULTS.limits.max_routed_users_per_update).meta({
+      description: 'Users that modules can add to one update; further ones are dropped and counted.',
+      example: 100_000,
+    }),
+    max_connections: wholeNumber({ min: 1 }).optional().meta({
+      description:
+        'Open connections, over all listeners; a further one takes the place of an idle one. Default: as many as the process may open files, less a reserve.',
+      example: 50_000,
+    }),
   })
     .prefault({})
     .meta({ description: 'Upper bounds on what the server keeps in memory.' }),

@@ -1,0 +1,50 @@
+/**
+ * What a running server is to whoever starts it: the command line, tests, and programs that embed it.
+ */
+import type { PresenceTimers } from '../core/engine-api.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { FederationTransport } from '../ports/federation-transport.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
+
+/** Parts that take the place of what the composition root would make. */
+export interface ServerOverrides {
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly federation?: FederationTransport;
+  /** Times that the configuration has no keys for, and those it has. */
+  readonly timers?: Partial<PresenceTimers>;
+  /** Folder for compiled modules; null to compile at each start. @default beside the database */
+  readonly moduleCacheDir?: string | null;
+}
+
+/** Where the server listens. */
+export interface ServerAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: 'http' | 'https';
+  readonly resources: readonly string[];
+}
+
+/** What a reload did, in the words of the configuration's keys. */
+export interface ReloadReport {
+  readonly reloaded: readonly string[];
+  /** Keys that differ and only a restart applies. */
+  readonly needRestart: readonly string[];
+}
+
+export interface Server {
+  /**
+   * Opens the database, constructs the modules, restores presence, then listens. When anything fails, everything is let go of.
+   *
+   * @throws ModulesError, ConfigError, PortError, or Node's error for a listener
+   */
+  start(): Promise<void>;
+  /** Stops in the reverse order, each part within its time. Never rejects; idempotent. */
+  stop(): Promise<void>;
+  /** Lets go of sockets and files without saving anything: what is left is what a crash leaves. For tests. */
+  abandon(): Promise<void>;
+  /** Empty before `start` and after `stop`. */
+  readonly addresses: readonly ServerAddress[];
+}
