@@ -9,24 +9,22 @@ import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { MODULE_API_VERSION } from '../module/module-api.ts';
 import type { ModuleDefinition } from '../module/module-kinds.ts';
-import { type CallbackLimits, DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import { kindOf, show, toPlainError } from './describe-value.ts';
 import { ModuleLoadError } from './errors.ts';
-import { type ModuleEntry, parseModuleEntries } from './module-entry.ts';
+import { describeEntry, type ModuleEntry, splitSpecifier } from './module-entry.ts';
 import { createModuleImporter, type ModuleImporter, type ModuleImporterOptions } from './module-importer.ts';
 import { within } from './within.ts';
 
 export interface LoadModulesOptions extends ModuleImporterOptions {
-  /** Limits of entries that do not set their own: the configuration's top-level `module_callbacks`. */
-  readonly defaults?: CallbackLimits;
   /** How long importing, and `parseConfig`, may take. @default 30 s */
   readonly timeoutMs?: number;
 }
 
 /** A module whose configuration is accepted. Each entry has its own, also when two name the same file. */
-export interface LoadedModule extends Omit<ModuleEntry, 'config' | 'index'> {
-  readonly index: number;
+export interface LoadedModule extends Omit<ModuleEntry, 'config' | 'name'> {
+  /** The name given, or else the place in the list. */
+  readonly name: string;
   /** Where it was found. */
   readonly file: string;
   readonly definition: ModuleDefinition;
@@ -44,35 +42,39 @@ export interface LoadedModules {
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /**
- * @param modules - what the configuration has under `modules`
- * @throws never for anything that a module or the configuration does
+ * @param entries - the configuration's `modules`, whose shape is right
+ * @throws never for anything that a module does
  */
-export async function loadModules(modules: unknown, options: LoadModulesOptions): Promise<LoadedModules> {
-  const { entries, problems: shape } = parseModuleEntries(modules, options.defaults ?? DEFAULT_CALLBACK_LIMITS);
-  const problems: (ConfigError | ModuleLoadError)[] = [...shape];
-  const loaded: LoadedModule[] = [];
-  if (entries.length === 0) return { modules: loaded, problems };
+export async function loadModules(
+  entries: readonly ModuleEntry[],
+  options: LoadModulesOptions,
+): Promise<LoadedModules> {
+  const problems: (ConfigError | ModuleLoadError)[] = [];
+  const modules: LoadedModule[] = [];
+  if (entries.length === 0) return { modules, problems };
 
   const importer = createModuleImporter(options);
-  for (const entry of entries) {
+  for (const [index, entry] of entries.entries()) {
     try {
-      loaded.push(await loadModule(entry, importer, options));
+      const loaded = await loadModule(entry, importer, options);
+      modules.push({ ...loaded, name: entry.name ?? String(index) });
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof ModuleLoadError)) throw error;
       problems.push(error);
     }
   }
-  return { modules: loaded, problems };
+  return { modules, problems };
 }
 
 async function loadModule(
   entry: ModuleEntry,
   importer: ModuleImporter,
   { configDir, timeoutMs = DEFAULT_TIMEOUT_MS }: LoadModulesOptions,
-): Promise<LoadedModule> {
-  const where = `modules[${entry.index}] (${entry.module})`;
-  const file = importer.resolve(entry.specifier);
-  if (file === null) throw new ModuleLoadError(entry.module, 'not_found', notFound(where, entry.specifier, configDir));
+): Promise<Omit<LoadedModule, 'name'>> {
+  const where = describeEntry(entry);
+  const { specifier } = splitSpecifier(entry.module);
+  const file = importer.resolve(specifier);
+  if (file === null) throw new ModuleLoadError(entry.module, 'not_found', notFound(where, specifier, configDir));
 
   let exported: unknown;
   try {
@@ -107,10 +109,11 @@ function pickExport(exported: unknown, entry: ModuleEntry, where: string, file: 
   names.delete('__esModule');
   const list = names.size === 0 ? 'it exports nothing' : `it exports ${[...names.keys()].join(', ')}`;
 
+  const { specifier, exportName } = splitSpecifier(entry.module);
   const pick = (): unknown => {
-    if (entry.exportName !== null) {
-      if (names.has(entry.exportName)) return names.get(entry.exportName);
-      const message = `${where}: ${file} has no export ${show(entry.exportName)}; ${list}`;
+    if (exportName !== null) {
+      if (names.has(exportName)) return names.get(exportName);
+      const message = `${where}: ${file} has no export ${show(exportName)}; ${list}`;
       throw new ModuleLoadError(entry.module, 'export_missing', message);
     }
     if (names.get('default') !== undefined) return names.get('default');
@@ -118,7 +121,7 @@ function pickExport(exported: unknown, entry: ModuleEntry, where: string, file: 
     if (only !== undefined && others.length === 0) return only;
     const message =
       `${where}: ${file} has no default export and ${only === undefined ? 'no' : 'more than one'} exported class or function; ` +
-      `${list}. Name one, as in "${entry.specifier}#MyRouter"`;
+      `${list}. Name one, as in "${specifier}#MyRouter"`;
     throw new ModuleLoadError(entry.module, 'export_missing', message);
   };
 
@@ -142,7 +145,7 @@ async function parseConfig(definition: ModuleDefinition, entry: ModuleEntry, tim
   // A copy: what one module does to its configuration is nobody else's business.
   const raw = deepFreeze(structuredClone(entry.config));
   if (definition.parseConfig === undefined) return raw;
-  const path = ['modules', entry.index, 'config'] as const;
+  const path = [...entry.path, 'config'];
   try {
     return deepFreeze(await within(definition.parseConfig(raw), timeoutMs, 'parseConfig'));
   } catch (thrown) {

@@ -15,10 +15,11 @@ import { ModuleLoadError } from './errors.ts';
 import type { HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { createModuleMetrics } from './module-metrics.ts';
+import { describeEntry } from './module-entry.ts';
 import type { ModuleServices } from './module-services.ts';
 import { PresenceRouter } from './presence-router.ts';
 import { createWatchdog, NO_WATCHDOG, type WatchdogOptions } from './watchdog.ts';
-import { type WebResourceLimits, WebResources } from './web-resources.ts';
+import { WebResources } from './web-resources.ts';
 import { within } from './within.ts';
 
 export interface ModuleHostOptions {
@@ -27,7 +28,6 @@ export interface ModuleHostOptions {
   readonly metrics: Metrics;
   /** Null for none: tests that move the clock. The thread runs only if there are modules. @default its own defaults */
   readonly watchdog?: WatchdogOptions | null;
-  readonly webResources?: WebResourceLimits;
   /** How long one module may take to be constructed, and to be taken down, in ms of real time. @default 30 s and 5 s */
   readonly constructTimeoutMs?: number;
   readonly stopTimeoutMs?: number;
@@ -58,7 +58,7 @@ export class ModuleHost {
     this.#constructTimeoutMs = options.constructTimeoutMs ?? 30_000;
     this.#stopTimeoutMs = options.stopTimeoutMs ?? 5000;
     this.router = new PresenceRouter(this.#context);
-    this.webResources = new WebResources(this.#context, options.webResources);
+    this.webResources = new WebResources(this.#context);
   }
 
   /**
@@ -88,11 +88,11 @@ export class ModuleHost {
   }
 
   async #construct(module: LoadedModule, services: ModuleServices): Promise<void> {
-    const { name, limits, file } = module;
+    const { name, callbacks: limits, file } = module;
     const { router, webResources } = this;
     const running: Running = { name, background: new BackgroundCalls(name, this.#context), instance: undefined };
     this.#running.push(running);
-    const where = `modules[${module.index}] (${module.module})`;
+    const where = describeEntry(module);
     const fail = (reason: 'construction_failed' | 'half_a_pair', message: string, cause?: Error): never => {
       throw new ModuleLoadError(module.module, reason, `${where}: ${file}: ${message}`, cause && { cause });
     };

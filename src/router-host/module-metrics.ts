@@ -55,7 +55,7 @@ export function createModuleMetrics(metrics: Metrics): ModuleMetrics {
     }),
     webRequests: metrics.counter({
       name: 'thalamus_module_web_requests_total',
-      help: 'Requests for web resources of modules: ok, failed, timed_out',
+      help: 'Requests for web resources of modules: ok, failed',
       labelNames: ['module', 'outcome'],
     }),
   };

@@ -69,7 +69,7 @@ export function createWatchdog({ thresholdMs = BLOCKED_MS, fd = 2, fields = {} }
   return {
     section(module, activity) {
       const section = sections.push([module, activity]);
-      // A thread has no origin. oxlint-disable-next-line unicorn/require-post-message-target-origin
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       worker?.postMessage([module, activity]);
       return section;
     },

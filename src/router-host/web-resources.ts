@@ -1,37 +1,22 @@
 /**
  * HTTP that modules serve: each registered path and everything below it, with all methods.
  *
- * Speaks the web's Request and Response; sockets are the HTTP layer's. Nobody is authenticated here. A handler has a deadline and a
- * limit on the body; what it throws becomes a 500 without detail, unless it is an error with a status of its own.
+ * Speaks the web's Request and Response; sockets, the limit on bodies and the deadline are the HTTP layer's. Nobody is
+ * authenticated. What a handler throws becomes a 500 without detail, unless it is an error with a status of its own.
  */
-import { toPlainError } from './describe-value.ts';
-import type { HostContext } from './host-context.ts';
 import type { WebResourceHandler } from '../module/module-api.ts';
-import { limitBody } from './limit-body.ts';
+import { kindOf, toPlainError } from './describe-value.ts';
+import type { HostContext } from './host-context.ts';
 
-export interface WebResourceLimits {
-  /** Most bytes of a request body. @default 1 MiB */
-  readonly maxBodyBytes: number;
-  /** Until the handler has returned its response, in ms. @default 30 s */
-  readonly timeoutMs: number;
-}
-
-export const DEFAULT_WEB_RESOURCE_LIMITS: WebResourceLimits = { maxBodyBytes: 1024 * 1024, timeoutMs: 30_000 };
-
-interface Resource {
-  readonly module: string;
-  readonly handler: WebResourceHandler;
-  readonly section: number;
-}
+/** Answers one request. Never rejects. */
+export type GuardedHandler = (request: Request) => Promise<Response>;
 
 export class WebResources {
   readonly #host: HostContext;
-  readonly #limits: WebResourceLimits;
-  readonly #resources = new Map<string, Resource>();
+  readonly #resources = new Map<string, { readonly module: string; readonly answer: GuardedHandler }>();
 
-  constructor(host: HostContext, limits: WebResourceLimits = DEFAULT_WEB_RESOURCE_LIMITS) {
+  constructor(host: HostContext) {
     this.#host = host;
-    this.#limits = limits;
   }
 
   /**
@@ -48,82 +33,45 @@ export class WebResources {
       return;
     }
     const section = this.#host.watchdog.section(module, `web resource ${clean}`);
-    this.#resources.set(clean, { module, handler, section });
-  }
-
-  /** Whether any module serves anything. */
-  get isEmpty(): boolean {
-    return this.#resources.size === 0;
+    const answer: GuardedHandler = (request) => this.#answer(module, section, handler, request);
+    this.#resources.set(clean, { module, answer });
   }
 
   /**
-   * Has the module that owns `path` answer; null if none does. The promise never rejects.
+   * Returns who answers at `path`, or null. Of several that fit, the longest path wins.
    *
-   * @param path - the path of the URL, percent-decoded or not, without the query
+   * @param path - the path of the URL, without the query
    */
-  handle(request: Request, path: string): Promise<Response> | null {
-    const resource = this.#find(path);
-    return resource === null ? null : this.#answer(resource, request);
-  }
-
-  /** Whether a module owns `path`; null if none, else the module's name. Cheaper than `handle`, which needs a Request. */
-  owner(path: string): string | null {
-    return this.#find(path)?.module ?? null;
-  }
-
-  #find(path: string): Resource | null {
-    if (this.isEmpty) return null;
-    // From the whole path upwards: of several that fit, the longest wins.
+  find(path: string): GuardedHandler | null {
+    if (this.#resources.size === 0) return null;
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
       const resource = this.#resources.get(path.slice(0, end));
-      if (resource !== undefined) return resource;
+      if (resource !== undefined) return resource.answer;
     }
     return null;
   }
 
-  async #answer({ module, handler, section }: Resource, given: Request): Promise<Response> {
-    const { clock, watchdog, metrics, logger } = this.#host;
-    const { maxBodyBytes, timeoutMs } = this.#limits;
-    if (Number(given.headers.get('content-length') ?? 0) > maxBodyBytes) return tooLarge();
-
-    const deadline = new AbortController();
-    const body = limitBody(given, maxBodyBytes, AbortSignal.any([given.signal, deadline.signal]));
-    let onDeadline: () => void = () => undefined;
-    const late = new Promise<'late'>((resolve) => (onDeadline = () => resolve('late')));
-    const timer = clock.setTimeout(() => onDeadline(), timeoutMs);
-    const count = (outcome: string): void => metrics.webRequests.inc({ module, outcome });
+  async #answer(module: string, section: number, handler: WebResourceHandler, request: Request): Promise<Response> {
+    const { watchdog, metrics, logger } = this.#host;
     try {
       const previous = watchdog.enter(section);
       let answer: Response | Promise<Response>;
       try {
-        answer = handler(body.request);
+        answer = handler(request);
       } finally {
         watchdog.leave(previous);
       }
-      const response = await Promise.race([answer, late]);
-      if (response === 'late') {
-        deadline.abort(new Error('the deadline has passed'));
-        // Its later outcome is nobody's business, and must not bring the process down.
-        Promise.resolve(answer).catch(() => undefined);
-        count('timed_out');
-        logger.warn({ module, timeoutMs }, 'a web resource of a module did not answer in time');
-        return problem(504, 'M_UNKNOWN', 'The server did not answer in time');
-      }
-      if (!(response instanceof Response)) throw new TypeError('the handler did not return a Response');
-      count('ok');
+      const response: unknown = await answer;
+      if (!(response instanceof Response))
+        throw new TypeError(`the handler returned ${kindOf(response)}, not a Response`);
+      metrics.webRequests.inc({ module, outcome: 'ok' });
       return response;
     } catch (thrown) {
-      if (body.isTooLarge()) return tooLarge();
       const own = asMatrixError(thrown);
-      if (own !== null) {
-        count('ok');
-        return own;
-      }
-      count('failed');
+      metrics.webRequests.inc({ module, outcome: own === null ? 'failed' : 'ok' });
+      if (own !== null) return own;
       logger.error({ module, err: toPlainError(thrown) }, 'a web resource of a module failed');
       return problem(500, 'M_UNKNOWN', 'Internal server error');
-    } finally {
-      timer.cancel();
     }
   }
 }
@@ -151,10 +99,6 @@ function asMatrixError(thrown: unknown): Response | null {
   const { httpStatus, errcode, message } = thrown;
   if (typeof httpStatus !== 'number' || typeof errcode !== 'string') return null;
   return httpStatus >= 400 && httpStatus <= 599 ? problem(httpStatus, errcode, message) : null;
-}
-
-function tooLarge(): Response {
-  return problem(413, 'M_TOO_LARGE', 'The request body is too large');
 }
 
 function problem(status: number, errcode: string, error: string): Response {
