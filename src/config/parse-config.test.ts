@@ -266,6 +266,13 @@ describe('modules', () => {
     },
   );
 
+  it('refuses a configuration that is no section, and a name that is no word', () => {
+    expect(problemsOf('server_name: a.org\nmodules: [{module: ./a.ts, config: [1], name: "two words"}]')).toEqual([
+      'thalamus.yaml:2:36: modules[0].config: must be a section: indented lines of "key: value", not a list',
+      'thalamus.yaml:2:47: modules[0].name: must be a word of at most 100 letters, digits and _ . : / @ -, not "two words"',
+    ]);
+  });
+
   it("keeps a module's own configuration as it is: empty keys, unknown keys, keys of the reference server", () => {
     const { config, warnings } = parse(
       'server_name: a.org\nmodules: [{module: ./a.ts, config: {a: null, email: 1, b: [null]}}]',

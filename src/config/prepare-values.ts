@@ -34,8 +34,7 @@ export function prepareValues(file: YamlFile): Prepared {
       const childPath = [...path, key];
       const pattern = formatPattern(childPath);
       if (REFERENCE_KEYS.has(pattern) || isExperiment(pattern)) ignored(childPath, pattern);
-      else if (OPAQUE.has(pattern)) result[key] = child;
-      else if (child !== null) result[key] = copy(child, childPath);
+      else if (child !== null) result[key] = OPAQUE.has(pattern) ? child : copy(child, childPath);
     }
     return result;
   };

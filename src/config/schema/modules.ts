@@ -35,7 +35,7 @@ export const moduleEntry = section({
     example: './my-router.ts#MyRouter',
   }),
   config: z
-    .unknown()
+    .union([mapping(z.unknown()), z.literal([false, 0, ''])], { error: SECTION })
     .optional()
     .meta({
       description: 'Whatever the module asks for; an empty section when absent.',
