@@ -6,6 +6,7 @@
 import { PresenceError } from '../errors.ts';
 
 export type Errcode =
+  | 'M_BAD_ALIAS'
   | 'M_BAD_JSON'
   | 'M_BAD_STATE'
   | 'M_CANNOT_LEAVE_SERVER_NOTICE_ROOM'

@@ -1,0 +1,39 @@
+/**
+ * One at a time for each room: whoever changes a room reads its state and appends to it without anybody in between.
+ *
+ * Rooms that nobody is waiting for take no memory. The queue of one room is limited: beyond it the caller is told to try
+ * again rather than kept waiting without end.
+ */
+import { MatrixError } from '../../matrix/errors.ts';
+import type { RoomId } from '../../matrix/identifiers.ts';
+
+const MAX_QUEUE = 1_000;
+const RETRY_AFTER_MS = 1_000;
+
+export class RoomLock {
+  readonly #tails = new Map<RoomId, { promise: Promise<unknown>; length: number }>();
+
+  /** Runs `work` when everything that asked for the room before has ended, however it ended. Not reentrant. */
+  run<T>(roomId: RoomId, work: () => Promise<T>): Promise<T> {
+    const queue = this.#tails.get(roomId) ?? { promise: Promise.resolve(), length: 0 };
+    if (queue.length >= MAX_QUEUE) {
+      throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many people are writing to this room', {
+        retry_after_ms: RETRY_AFTER_MS,
+      });
+    }
+    queue.length += 1;
+    const result = queue.promise.then(work, work);
+    const done = (): void => {
+      queue.length -= 1;
+      if (queue.length === 0) this.#tails.delete(roomId);
+    };
+    queue.promise = result.then(done, done);
+    this.#tails.set(roomId, queue);
+    return result;
+  }
+
+  /** Rooms somebody is writing to. */
+  get size(): number {
+    return this.#tails.size;
+  }
+}

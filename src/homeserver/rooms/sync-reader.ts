@@ -1,0 +1,163 @@
+/**
+ * Answers what `/sync` asks about rooms: which rooms have something to tell the user, and what.
+ *
+ * One query says which of the user's rooms changed; only those are looked at. The membership that counts is the one at
+ * `upTo`. Source: Matrix specification, client-server API, "Syncing"; see `room-sync.ts` for what the answer promises.
+ */
+import type { RoomId, UserId } from '../../matrix/identifiers.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Membership, RoomStore, StateKey, StoredMembership } from '../../ports/room-store.ts';
+import type { StrippedStateEvent } from './client-event.ts';
+import type { HistoryEntry } from './history-visibility.ts';
+import type { JoinedMembers } from './joined-members.ts';
+import { toStrippedState } from './render-event.ts';
+import type {
+  InvitedRoomSync,
+  JoinedRoomSync,
+  LeftRoomSync,
+  RoomSync,
+  RoomSyncChanges,
+  RoomSyncRequest,
+} from './room-sync.ts';
+import { hasSomething, readJoinedRoom, readLeftRoom, type RoomQuestion } from './sync-room.ts';
+import type { Typing } from './typing.ts';
+
+export interface RoomSyncReaderOptions {
+  readonly store: RoomStore;
+  readonly clock: Clock;
+  readonly joinedMembers: JoinedMembers;
+  readonly typing: Typing;
+}
+
+type UserRoom = StoredMembership & { readonly lastPosition: number };
+
+/** What somebody who is invited sees of the room's state. */
+const INVITE_KEYS: readonly StateKey[] = [
+  'm.room.create',
+  'm.room.join_rules',
+  'm.room.canonical_alias',
+  'm.room.avatar',
+  'm.room.name',
+  'm.room.topic',
+  'm.room.encryption',
+].map((type) => [type, '']);
+
+export class RoomSyncReader implements RoomSync {
+  readonly #options: RoomSyncReaderOptions;
+
+  constructor(options: RoomSyncReaderOptions) {
+    this.#options = options;
+  }
+
+  async position(): Promise<number> {
+    return this.#options.store.currentPosition();
+  }
+
+  typingSerial(): number {
+    return this.#options.typing.serial;
+  }
+
+  async joinedRooms(userId: UserId): Promise<readonly RoomId[]> {
+    const rows = await this.#options.store.membershipsOf(userId);
+    return rows.filter((row) => row.membership === 'join').map((row) => row.roomId);
+  }
+
+  async changes(request: RoomSyncRequest): Promise<RoomSyncChanges> {
+    const { userId, since, typingSince, fullState, filter } = request;
+    const { store, typing, joinedMembers } = this.#options;
+    const joined: JoinedRoomSync[] = [];
+    const invited: InvitedRoomSync[] = [];
+    const knocked: InvitedRoomSync[] = [];
+    const left: LeftRoomSync[] = [];
+    const newlyJoinedRooms: RoomId[] = [];
+    const newlyVisibleUsers = new Set<UserId>();
+    const typingRooms = new Set(typingSince === null ? [] : typing.roomsChangedSince(typingSince));
+    const isWhole = since === null || fullState;
+
+    for (const row of await store.membershipsOf(userId)) {
+      const { roomId } = row;
+      if (filter.acceptsRoom?.(roomId) === false) continue;
+      const isUnchanged = since !== null && row.lastPosition <= since && !typingRooms.has(roomId);
+      if (isUnchanged && !(isWhole && row.membership !== 'leave' && row.membership !== 'ban')) continue;
+      const at = await this.#membershipAt(row, request.upTo);
+      if (at === null) continue;
+      const isChanged = since === null || at.position > since;
+      switch (at.membership) {
+        case 'join': {
+          const question = await this.#question(request, roomId, at.position);
+          const room = await readJoinedRoom(this.#options, question);
+          if (!isWhole && !question.isNewlyJoined && !hasSomething(room.sync)) break;
+          joined.push(room.sync);
+          if (since === null) break;
+          for (const member of room.newMembers) newlyVisibleUsers.add(member);
+          if (!question.isNewlyJoined) break;
+          newlyJoinedRooms.push(roomId);
+          for (const member of await joinedMembers.of(roomId)) newlyVisibleUsers.add(member);
+          break;
+        }
+        case 'invite':
+        case 'knock':
+          if (!isChanged && !isWhole) break;
+          (at.membership === 'invite' ? invited : knocked).push({
+            roomId,
+            state: await this.#strippedState(roomId, userId, at.position),
+          });
+          break;
+        case 'leave':
+        case 'ban':
+          if (row.forgotten || !isChanged || (since === null && !filter.includeLeave)) break;
+          left.push(await readLeftRoom(this.#options, await this.#question(request, roomId, at.position), at.position));
+          break;
+      }
+    }
+    newlyVisibleUsers.delete(userId);
+    return { joined, invited, knocked, left, newlyJoinedRooms, newlyVisibleUsers };
+  }
+
+  /** The membership at `upTo`: what the row says, unless it changed since. Null: the user had nothing to do with the room. */
+  async #membershipAt(row: UserRoom, upTo: number): Promise<{ membership: Membership; position: number } | null> {
+    if (row.position <= upTo) return row;
+    const own = await this.#ownHistory(row.roomId, row.userId);
+    const entry = own.findLast(({ position }) => position <= upTo);
+    return entry === undefined
+      ? null
+      : { membership: entry.content['membership'] as Membership, position: entry.position };
+  }
+
+  async #question(request: RoomSyncRequest, roomId: RoomId, memberPosition: number): Promise<RoomQuestion> {
+    const { since, upTo } = request;
+    if (since === null) return { request, roomId, wasJoined: false, isNewlyJoined: false, wasThereBefore: false };
+    if (memberPosition <= since) {
+      return { request, roomId, wasJoined: true, isNewlyJoined: false, wasThereBefore: true };
+    }
+    const own = await this.#ownHistory(roomId, request.userId);
+    const isJoin = (entry: HistoryEntry): boolean => entry.content['membership'] === 'join';
+    const before = own.filter((entry) => entry.position <= since);
+    const between = own.filter((entry) => entry.position > since && entry.position <= upTo);
+    const last = before.at(-1);
+    const wasJoined = last !== undefined && isJoin(last);
+    return {
+      request,
+      roomId,
+      wasJoined,
+      isNewlyJoined: !wasJoined || between.some((entry) => !isJoin(entry)),
+      wasThereBefore: before.some(isJoin),
+    };
+  }
+
+  /** As it was at the invite or knock, with the inviter's and the user's own member event. */
+  async #strippedState(roomId: RoomId, userId: UserId, at: number): Promise<readonly StrippedStateEvent[]> {
+    const { store } = this.#options;
+    const state = await store.readState(roomId, { kind: 'keys', keys: [...INVITE_KEYS, ['m.room.member', userId]] }, at);
+    const inviter = state.find((event) => event.type === 'm.room.member')?.sender;
+    const more =
+      inviter === undefined || inviter === userId
+        ? []
+        : await store.readState(roomId, { kind: 'keys', keys: [['m.room.member', inviter]] }, at);
+    return [...state, ...more].map(toStrippedState);
+  }
+
+  #ownHistory(roomId: RoomId, userId: UserId): Promise<readonly HistoryEntry[]> {
+    return this.#options.store.stateHistory(roomId, ['m.room.member', userId]);
+  }
+}
