@@ -66,7 +66,7 @@ describe('Notifier', () => {
     subscription.dispose();
     subscription.dispose();
     expect(clock.pendingTimers).toBe(0);
-    expect(notifier.stats).toMatchObject({ waiters: 0, users: 0, timers: 0 });
+    expect(notifier.stats).toMatchObject({ waiters: 0, timers: 0 });
   });
 
   it('ends the oldest poll when a user opens too many', async () => {
@@ -78,6 +78,12 @@ describe('Notifier', () => {
     expect(notifier.stats.waiters).toBe(2);
     notifier.wake([A]);
     expect(await Promise.all([second, third])).toEqual(['woken', 'woken']);
+  });
+
+  it('forgets users who do not poll any more', () => {
+    const { notifier } = setup();
+    for (let i = 0; i < 5000; i += 1) notifier.subscribe(`@${i}:test`).dispose();
+    expect(notifier.stats.users).toBeLessThanOrEqual(1000);
   });
 
   it('ends every wait when the server stops, later ones too', async () => {

@@ -7,7 +7,7 @@
  */
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Clock } from '../ports/clock.ts';
-import { DeadlineBuckets } from './deadline-buckets.ts';
+import { Deadline, DeadlineBuckets } from './deadline-buckets.ts';
 import { LastPositions } from './last-positions.ts';
 
 /** Why a wait ended. `displaced`: the user opened too many polls and this was the oldest. `stopped`: the server stops. */
@@ -40,13 +40,17 @@ export interface Subscription extends Disposable {
   dispose(): void;
 }
 
+/** Small servers never sweep. */
+const MIN_USERS_BEFORE_SWEEP = 1000;
+
 export class Notifier {
   readonly #clock: Clock;
   readonly #maxWaitersPerUser: number;
-  readonly #waiters = new Map<UserId, Set<Waiter>>();
+  /** Oldest first. The list of a user stays when it empties, because they will soon poll again; see `#sweep`. */
+  readonly #waiters = new Map<UserId, Waiter[]>();
   readonly #positions: LastPositions;
   readonly #typing: LastPositions;
-  readonly #deadlines: DeadlineBuckets<Waiter>;
+  readonly #deadlines: DeadlineBuckets;
   #newestPosition: number;
   #count = 0;
   #stopped = false;
@@ -58,9 +62,7 @@ export class Notifier {
     const maxTrackedUsers = options.maxTrackedUsers ?? 100_000;
     this.#positions = new LastPositions(options.startPosition, maxTrackedUsers);
     this.#typing = new LastPositions(options.startTypingSerial, maxTrackedUsers);
-    this.#deadlines = new DeadlineBuckets(options.clock, options.timeoutSliceMs ?? 50, (waiter) =>
-      waiter.end('timeout'),
-    );
+    this.#deadlines = new DeadlineBuckets(options.clock, options.timeoutSliceMs ?? 50);
   }
 
   /** Something of the homeserver stream up to `position` concerns `users`, and it is durable: wakes them. */
@@ -104,21 +106,14 @@ export class Notifier {
   subscribe(userId: UserId): Subscription {
     let waiters = this.#waiters.get(userId);
     if (waiters === undefined) {
-      waiters = new Set();
+      this.#sweep();
+      waiters = [];
       this.#waiters.set(userId, waiters);
     }
-    if (waiters.size >= this.#maxWaitersPerUser) {
-      for (const oldest of waiters) {
-        oldest.close('displaced');
-        this.#leave(userId, oldest);
-        break;
-      }
-      // The last one out takes the set with it.
-      this.#waiters.set(userId, waiters);
-    }
-    const waiter: Waiter = new Waiter(this.#clock, this.#deadlines, () => this.#leave(userId, waiter));
+    if (waiters.length >= this.#maxWaitersPerUser) waiters[0]?.displace();
+    const waiter = new Waiter(this.#clock, this.#deadlines, this, waiters);
     if (this.#stopped) waiter.close('stopped');
-    waiters.add(waiter);
+    waiters.push(waiter);
     this.#count += 1;
     return waiter;
   }
@@ -129,7 +124,7 @@ export class Notifier {
     for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.close('stopped');
   }
 
-  /** For metrics: open subscriptions, users with one, timers in use, users with an exact position. */
+  /** For metrics: open subscriptions, users with a list of them, timers in use, users with an exact position. */
   get stats(): {
     readonly waiters: number;
     readonly users: number;
@@ -144,33 +139,39 @@ export class Notifier {
     };
   }
 
+  /** A waiter has left its list. */
+  left(): void {
+    this.#count -= 1;
+  }
+
   #wakeOne(userId: UserId): void {
     const waiters = this.#waiters.get(userId);
     if (waiters !== undefined) for (const waiter of waiters) waiter.end('woken');
   }
 
-  #leave(userId: UserId, waiter: Waiter): void {
-    const waiters = this.#waiters.get(userId);
-    if (waiters === undefined || !waiters.delete(waiter)) return;
-    this.#count -= 1;
-    if (waiters.size === 0) this.#waiters.delete(userId);
+  /** Forgets users without a poll once there are more of them than of others. */
+  #sweep(): void {
+    if (this.#waiters.size < 2 * this.#count + MIN_USERS_BEFORE_SWEEP) return;
+    for (const [userId, waiters] of this.#waiters) if (waiters.length === 0) this.#waiters.delete(userId);
   }
 }
 
-class Waiter implements Subscription {
+class Waiter extends Deadline implements Subscription {
   readonly #clock: Clock;
-  readonly #deadlines: DeadlineBuckets<Waiter>;
-  readonly #leave: () => void;
+  readonly #deadlines: DeadlineBuckets;
+  readonly #notifier: Notifier;
+  readonly #siblings: Waiter[];
   #resolve: ((result: WaitResult) => void) | null = null;
-  #slot = 0;
   #woken = false;
   /** Set once the subscription is over for good. */
   #closed: WaitResult | null = null;
 
-  constructor(clock: Clock, deadlines: DeadlineBuckets<Waiter>, leave: () => void) {
+  constructor(clock: Clock, deadlines: DeadlineBuckets, notifier: Notifier, siblings: Waiter[]) {
+    super();
     this.#clock = clock;
     this.#deadlines = deadlines;
-    this.#leave = leave;
+    this.#notifier = notifier;
+    this.#siblings = siblings;
   }
 
   wait(timeoutMs: number): Promise<WaitResult> {
@@ -182,7 +183,7 @@ class Waiter implements Subscription {
     if (timeoutMs <= 0) return Promise.resolve('timeout');
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      this.#slot = this.#deadlines.add(this, this.#clock.now() + timeoutMs);
+      this.#deadlines.add(this, this.#clock.now() + timeoutMs);
     });
   }
 
@@ -194,7 +195,7 @@ class Waiter implements Subscription {
       return;
     }
     this.#resolve = null;
-    this.#deadlines.remove(this, this.#slot);
+    this.#deadlines.remove(this);
     resolve(result);
   }
 
@@ -207,9 +208,25 @@ class Waiter implements Subscription {
     this.close('aborted');
   }
 
+  expire(): void {
+    this.end('timeout');
+  }
+
+  displace(): void {
+    this.close('displaced');
+    this.#leave();
+  }
+
   dispose(): void {
     this.close('aborted');
     this.#leave();
+  }
+
+  #leave(): void {
+    const at = this.#siblings.indexOf(this);
+    if (at === -1) return;
+    this.#siblings.splice(at, 1);
+    this.#notifier.left();
   }
 
   [Symbol.dispose](): void {
