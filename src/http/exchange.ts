@@ -29,8 +29,11 @@ const PREFLIGHT_HEADERS: readonly string[] = [...CORS_HEADERS, 'Access-Control-M
 
 /** What all exchanges of one server share. */
 export interface Lifecycle {
-  /** Exchanges that have somebody to tell when the server stops. */
-  readonly abortable: Set<Exchange>;
+  /**
+   * Exchanges that have somebody to tell when the server stops; each knows its place. No Set: every table that a busy
+   * Set outgrows keeps what was in it alive until the next full collection, and that is all of the long polls.
+   */
+  readonly abortable: Exchange[];
   stopping: boolean;
 }
 
@@ -61,6 +64,7 @@ export class Exchange implements ClientRequest {
   #abort: AbortController | null = null;
   #abortListeners: (() => void)[] | null = null;
   #aborted = false;
+  #abortableAt = 0;
 
   constructor(host: ExchangeHost, operation: OperationMetrics, incoming: IncomingMessage, outgoing: ServerResponse) {
     this.#host = host;
@@ -120,7 +124,7 @@ export class Exchange implements ClientRequest {
 
   onAborted(listener: () => void): void {
     if (this.done) return;
-    if (this.#aborted || this.#host.lifecycle.stopping) {
+    if (this.#aborted || this.#host.lifecycle.stopping || this.outgoing.destroyed) {
       listener();
       return;
     }
@@ -129,7 +133,9 @@ export class Exchange implements ClientRequest {
       return;
     }
     this.#abortListeners = [listener];
-    this.#host.lifecycle.abortable.add(this);
+    const { abortable } = this.#host.lifecycle;
+    this.#abortableAt = abortable.length;
+    abortable.push(this);
     this.outgoing.on('close', () => {
       this.abort();
     });
@@ -139,7 +145,7 @@ export class Exchange implements ClientRequest {
   abort(): void {
     if (this.done || this.#aborted) return;
     this.#aborted = true;
-    this.#host.lifecycle.abortable.delete(this);
+    this.#leaveAbortable();
     for (const listener of this.#abortListeners ?? []) listener();
     this.#abortListeners = null;
   }
@@ -185,11 +191,20 @@ export class Exchange implements ClientRequest {
     this.done = true;
     if (this.#abortListeners !== null) {
       this.#abortListeners = null;
-      this.#host.lifecycle.abortable.delete(this);
+      this.#leaveAbortable();
     }
     if (!this.outgoing.destroyed) return true;
     this.#host.answered(this, null);
     return false;
+  }
+
+  /** The last one takes the place. */
+  #leaveAbortable(): void {
+    const { abortable } = this.#host.lifecycle;
+    const last = abortable.pop();
+    if (last === undefined || last === this) return;
+    abortable[this.#abortableAt] = last;
+    last.#abortableAt = this.#abortableAt;
   }
 
   #watchSlowReader(): void {

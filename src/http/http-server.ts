@@ -84,7 +84,7 @@ const RESERVED_FILES = 256;
 /** Makes the server; nothing is open until `listen`. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { logger } = options;
-  const lifecycle: Lifecycle = { abortable: new Set(), stopping: false };
+  const lifecycle: Lifecycle = { abortable: [], stopping: false };
   const requestMetrics = new RequestMetrics(options.metrics);
   const connections = new ConnectionLimit({
     maxConnections: options.maxConnections ?? defaultMaxConnections(),
@@ -159,7 +159,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
           ),
       ),
     );
-    for (const exchange of lifecycle.abortable) exchange.abort();
+    // A copy: each takes itself out.
+    for (const exchange of [...lifecycle.abortable]) exchange.abort();
     for (const { server } of listeners) server.closeIdleConnections();
     const timer = setTimeout(() => {
       for (const { server } of listeners) server.closeAllConnections();
