@@ -102,7 +102,7 @@ export interface TurnChanges {
 
 /** Who is to be told now. */
 export interface Deliveries {
-  /** Dense ids of connected local observers that have something new, each once. Valid until the next engine call. */
+  /** Dense ids of connected local observers that have something new, each once. */
   readonly observers: Uint32Array;
   /** Number of (observer, update) pairs. */
   readonly pairs: number;
@@ -115,9 +115,23 @@ export type RoutingAnswer = ReadonlyMap<UserId, readonly UserId[]>;
 
 /** What `route` did. `kept` is to be saved: answers with the position at which they were delivered. */
 export interface RouteResult extends Deliveries {
-  readonly kept: readonly { readonly userId: UserId; readonly routedTo: readonly UserId[]; readonly routedPosition: number }[];
+  readonly kept: readonly {
+    readonly userId: UserId;
+    readonly routedTo: readonly UserId[];
+    readonly routedPosition: number;
+  }[];
   /** Targets dropped because of `maxRoutedPerUser`. */
   readonly dropped: number;
+}
+
+/** A row to save, or saved: the shape of the store's rows. */
+export interface StoredRow {
+  readonly state: UserPresenceState;
+  /** Of the last change that was told; 0 for none. Saving activity does not move it. */
+  readonly position: number;
+  readonly routedTo: readonly UserId[];
+  /** 0 when `routedTo` is empty. */
+  readonly routedPosition: number;
 }
 
 /** Where an observer is in the stream: part of the opaque sync token. */
@@ -144,4 +158,26 @@ export interface Collection {
   /** Users to tell about, each once, by position; read their state with `state(uid)`. */
   readonly uids: readonly number[];
   readonly next: PresenceCursor;
+}
+
+/** Sizes for gauges. */
+export interface EngineStats {
+  /** Users with a dense id: members of rooms, and everybody who was ever named. */
+  readonly users: number;
+  readonly rooms: number;
+  /** Armed timers. */
+  readonly timers: number;
+  /** Connected observers. */
+  readonly observers: number;
+  /** Live devices, pseudo-devices included. */
+  readonly devices: number;
+  /** Inbox entries of all observers, superseded ones included. */
+  readonly pending: number;
+  /** Sources with a kept routing answer. */
+  readonly keptAnswers: number;
+  readonly fullPresenceMarks: number;
+  /** Users whose activity is not saved yet. */
+  readonly unpersisted: number;
+  /** Bytes in the buffers of lists and inboxes. */
+  readonly listBytes: number;
 }

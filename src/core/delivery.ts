@@ -1,0 +1,263 @@
+/**
+ * Who is told: default routing of a published turn, routed targets, and what gains and marks bring.
+ *
+ * Everything local goes through the observers' inboxes; whoever got something is woken. The cost of an update
+ * is that of the connected observers who get it, and of the remote servers in its rooms.
+ */
+import type { ServerName, UserId } from '../matrix/identifiers.ts';
+import { Stamps } from './columns.ts';
+import type { Deliveries, PresenceUpdate, RouteResult, RoutingAnswer, TurnChanges } from './engine-api.ts';
+import type { Inboxes } from './inboxes.ts';
+import type { Interest } from './interest.ts';
+import type { KeptAnswers } from './kept-answers.ts';
+import type { Observers } from './observers.ts';
+import type { Positions } from './positions.ts';
+import type { Rooms } from './rooms.ts';
+import type { Turn } from './turn.ts';
+import type { UserPresenceState } from './user-presence-state.ts';
+import { OWN_SERVER, type UserTable } from './user-table.ts';
+import type { Visibility } from './visibility.ts';
+
+export interface DeliveryParts {
+  readonly users: UserTable;
+  readonly rooms: Rooms;
+  readonly observers: Observers;
+  readonly inboxes: Inboxes;
+  readonly interest: Interest;
+  readonly kept: KeptAnswers;
+  readonly visibility: Visibility;
+  readonly positions: Positions;
+  readonly turn: Turn;
+}
+
+const NO_OBSERVERS = new Uint32Array(0);
+
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #maxRoutedPerUser: number;
+  /** Whether anything goes to other servers: not in untracked mode. */
+  readonly #federates: boolean;
+  /** Observers who already have the update at hand. */
+  readonly #told = new Stamps();
+  readonly #woken = new Stamps();
+  #wakeList = new Uint32Array(64);
+  #wakeCount = 0;
+  /** Observers (by uid) who have something at positions that are not shown yet, because an earlier turn is being made durable. */
+  readonly #deferred = new Set<number>();
+  #pairs = 0;
+  #servers = new Map<ServerName, UserPresenceState[]>();
+  readonly #serversTold = new Stamps();
+
+  constructor(parts: DeliveryParts, maxRoutedPerUser: number, federates: boolean) {
+    this.#parts = parts;
+    this.#maxRoutedPerUser = maxRoutedPerUser;
+    this.#federates = federates;
+  }
+
+  publish(changes: TurnChanges): Deliveries {
+    const { positions, turn } = this.#parts;
+    this.#begin();
+    for (const update of changes.updates) {
+      turn.published(update);
+      this.#tellObservers(update.uid, update.position);
+      this.#tellServers(update.uid, update.state);
+    }
+    for (const ping of changes.pings) this.#tellServers(ping.uid, ping.state);
+    positions.closeTurns(changes.position);
+    for (const uid of this.#deferred) this.#wake(uid);
+    if (!positions.isWaiting) this.#deferred.clear();
+    return this.#finish();
+  }
+
+  route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult {
+    this.#begin();
+    const kept: RouteResult['kept'][number][] = [];
+    let dropped = 0;
+    for (const update of batch) {
+      const userId = update.state.userId;
+      const { local, servers, dropped: over } = this.#splitTargets(update.uid, answer.get(userId) ?? []);
+      dropped += over;
+      this.#tellRoutedServers(update, servers);
+      if (local.length === 0 && this.#parts.kept.position(update.uid) === 0) continue;
+      const routedPosition = this.#keep(update.uid, local);
+      const names = local.map((uid) => this.#parts.users.ids.name(uid));
+      kept.push({ userId, routedTo: names, routedPosition });
+    }
+    return { ...this.#finishFresh(), kept, dropped };
+  }
+
+  /** Servers that routers name for keep-alives: no local user is told and nothing is kept. */
+  routePings(pings: readonly PresenceUpdate[], answer: RoutingAnswer): Deliveries['servers'] {
+    this.#begin();
+    for (const ping of pings) {
+      this.#tellRoutedServers(ping, this.#splitTargets(ping.uid, answer.get(ping.state.userId) ?? []).servers);
+    }
+    return this.#finish().servers;
+  }
+
+  /** Tells one observer about users, at fresh positions. */
+  tellAnew(slot: number, uids: readonly number[]): Deliveries {
+    this.#begin();
+    for (const uid of uids) this.#push(slot, this.#parts.positions.next(), uid);
+    return this.#finishFresh();
+  }
+
+  /** Wakes observers for something that is not in their inboxes, at positions just given out. */
+  wakeFresh(uids: Iterable<number>): Deliveries {
+    this.#begin();
+    for (const uid of uids) if (this.#parts.observers.slotOf(uid) >= 0) this.#wake(uid);
+    return this.#finishFresh();
+  }
+
+  /** Remote servers with members in the user's rooms. */
+  serversOf(uid: number): ServerName[] {
+    const names: ServerName[] = [];
+    this.#eachServer(uid, (server) => names.push(this.#parts.users.servers.name(server)));
+    return names;
+  }
+
+  /** Connected room mates, the user's own clients, and those interested: each once. */
+  #tellObservers(uid: number, position: number): void {
+    const { interest, observers, rooms, users } = this.#parts;
+    this.#told.begin(observers.bound);
+    const own = users.observer[uid] as number;
+    if (own >= 0) this.#tell(own, position, uid);
+    const { ofUser } = rooms;
+    const count = ofUser.size(uid);
+    const at = count === 0 ? 0 : (ofUser.start[uid] as number);
+    for (let index = 0; index < count; index++) {
+      const room = ofUser.buffer[at + index] as number;
+      const seated = rooms.observers.size(room);
+      if (seated === 0) continue;
+      const { buffer } = rooms.observers;
+      const first = rooms.observers.start[room] as number;
+      for (let seat = first; seat < first + seated; seat++) this.#tell(buffer[seat] as number, position, uid);
+    }
+    const list = interest.watchersOf(uid);
+    if (list >= 0) {
+      const watching = interest.watchers.size(list);
+      for (let index = 0; index < watching; index++) this.#tell(interest.watchers.at(list, index), position, uid);
+    }
+    for (const slot of interest.everybody) this.#tell(slot, position, uid);
+  }
+
+  #tell(slot: number, position: number, uid: number): void {
+    if (this.#told.mark(slot)) this.#push(slot, position, uid);
+  }
+
+  #push(slot: number, position: number, uid: number): void {
+    this.#parts.inboxes.push(slot, position, uid);
+    this.#pairs++;
+    this.#wake(this.#parts.observers.uid[slot] as number);
+  }
+
+  /** Keeps the routers' answer for a source and tells connected targets who were not told already. Returns the position. */
+  #keep(source: number, targets: readonly number[]): number {
+    const { kept, observers, positions, visibility } = this.#parts;
+    if (targets.length === 0) {
+      kept.replace(source, [], 0);
+      return 0;
+    }
+    const position = positions.next();
+    kept.replace(source, targets, position);
+    for (const target of targets) {
+      const slot = observers.slotOf(target);
+      if (slot >= 0 && !visibility.seesByDefault(target, source)) this.#push(slot, position, source);
+    }
+    return position;
+  }
+
+  /** Local targets as ascending uids, each once and at most so many; remote ones as servers. */
+  #splitTargets(
+    source: number,
+    targets: readonly UserId[],
+  ): { local: number[]; servers: ReadonlySet<number>; dropped: number } {
+    const { users } = this.#parts;
+    const local = new Set<number>();
+    const servers = new Set<number>();
+    let dropped = 0;
+    for (const target of targets) {
+      // Targets nobody has heard of yet get an id, so that they see the source when they come; the limit bounds them.
+      const known = users.find(target);
+      if (known < 0 && local.size >= this.#maxRoutedPerUser) {
+        dropped++;
+        continue;
+      }
+      const uid = known >= 0 ? known : users.intern(target);
+      if (!users.isLocal(uid)) servers.add(users.server[uid] as number);
+      else if (local.has(uid) || uid === source) continue;
+      else if (local.size < this.#maxRoutedPerUser) local.add(uid);
+      else dropped++;
+    }
+    return { local: [...local].sort((a, b) => a - b), servers, dropped };
+  }
+
+  #tellServers(uid: number, state: UserPresenceState): void {
+    this.#eachServer(uid, (server) => this.#tellServer(server, state));
+  }
+
+  /** Servers in the source's rooms were told by default routing. */
+  #tellRoutedServers(update: PresenceUpdate, servers: ReadonlySet<number>): void {
+    if (servers.size === 0) return;
+    this.#eachServer(update.uid, () => undefined);
+    for (const server of servers) {
+      if (this.#mayFederate(update.uid) && this.#serversTold.mark(server)) this.#tellServer(server, update.state);
+    }
+  }
+
+  #tellServer(server: number, state: UserPresenceState): void {
+    const name = this.#parts.users.servers.name(server);
+    const states = this.#servers.get(name);
+    if (states === undefined) this.#servers.set(name, [state]);
+    else states.push(state);
+  }
+
+  /** Visits each remote server that shares a room with the user, if the user is ours to speak for. */
+  #eachServer(uid: number, visit: (server: number) => void): void {
+    const { rooms, users } = this.#parts;
+    this.#serversTold.begin(users.servers.bound);
+    this.#serversTold.mark(OWN_SERVER);
+    if (!rooms.hasRemoteMembers || !this.#mayFederate(uid)) return;
+    for (const room of rooms.ofUser.values(uid)) {
+      for (const server of rooms.remoteServers(room)?.keys() ?? []) {
+        if (this.#serversTold.mark(server)) visit(server);
+      }
+    }
+  }
+
+  #mayFederate(uid: number): boolean {
+    return this.#federates && this.#parts.users.isLocal(uid);
+  }
+
+  #begin(): void {
+    this.#woken.begin(this.#parts.users.bound);
+    this.#wakeCount = 0;
+    this.#pairs = 0;
+    this.#servers = new Map();
+  }
+
+  #wake(uid: number): void {
+    if (!this.#woken.mark(uid)) return;
+    if (this.#wakeCount === this.#wakeList.length) {
+      const longer = new Uint32Array(this.#wakeCount * 2);
+      longer.set(this.#wakeList);
+      this.#wakeList = longer;
+    }
+    this.#wakeList[this.#wakeCount++] = uid;
+  }
+
+  /** Ends a delivery at fresh positions: while a turn is being made durable, observers are woken when it is published. */
+  #finishFresh(): Deliveries {
+    const { positions } = this.#parts;
+    positions.settle();
+    if (!positions.isWaiting) return this.#finish();
+    for (let index = 0; index < this.#wakeCount; index++) this.#deferred.add(this.#wakeList[index] as number);
+    this.#wakeCount = 0;
+    return this.#finish();
+  }
+
+  #finish(): Deliveries {
+    const observers = this.#wakeCount === 0 ? NO_OBSERVERS : this.#wakeList.slice(0, this.#wakeCount);
+    return { observers, pairs: this.#pairs, servers: this.#servers };
+  }
+}

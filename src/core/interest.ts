@@ -1,0 +1,131 @@
+/**
+ * Whose presence connected observers want in addition: what `getInterestedUsers` said, in both directions.
+ *
+ * Kept per slot while the observer is connected. The list as it was given is kept, too, so that the same answer again costs one comparison.
+ */
+import type { UserId } from '../matrix/identifiers.ts';
+import { IntLists } from './int-lists.ts';
+import type { UserTable } from './user-table.ts';
+
+export type InterestAnswer = readonly UserId[] | 'ALL';
+
+/** What a new answer adds. `all`: everybody. */
+export interface InterestGain {
+  readonly all: boolean;
+  /** Users who were not in the answer before. */
+  readonly uids: readonly number[];
+}
+
+const NOTHING: InterestGain = { all: false, uids: [] };
+
+export class Interest {
+  readonly #users: UserTable;
+  readonly #answers: (InterestAnswer | undefined)[] = [];
+  /** slot → uids, ascending. */
+  readonly #wanted = new IntLists();
+  /** source uid → index into `watchers`; only for sources somebody is interested in. */
+  readonly #watcherList = new Map<number, number>();
+  readonly #freedLists: number[] = [];
+  #lists = 0;
+  /** List of slots, by the index from `watchersOf`. */
+  readonly watchers = new IntLists();
+  /** Slots of those who want everybody. */
+  readonly everybody: number[] = [];
+
+  constructor(users: UserTable) {
+    this.#users = users;
+  }
+
+  get bytes(): number {
+    return this.#wanted.bytes + this.watchers.bytes;
+  }
+
+  answerOf(slot: number): InterestAnswer | null {
+    return this.#answers[slot] ?? null;
+  }
+
+  wantsAll(slot: number): boolean {
+    return this.#answers[slot] === 'ALL';
+  }
+
+  wants(slot: number, uid: number): boolean {
+    return this.wantsAll(slot) || this.#wanted.includesSorted(slot, uid);
+  }
+
+  /** uids wanted by name. */
+  wantedBy(slot: number): number[] {
+    return this.#wanted.values(slot);
+  }
+
+  /** Index into `watchers` for a source, or -1. */
+  watchersOf(uid: number): number {
+    return this.#watcherList.get(uid) ?? -1;
+  }
+
+  /** Replaces the answer of the observer in `slot`. */
+  set(slot: number, answer: InterestAnswer): InterestGain {
+    const before = this.#answers[slot];
+    if (before !== undefined && isSameAnswer(before, answer)) return NOTHING;
+    if (before === 'ALL') this.everybody.splice(this.everybody.indexOf(slot), 1);
+    this.#answers[slot] = answer;
+    if (answer === 'ALL') {
+      this.#replaceWanted(slot, []);
+      this.everybody.push(slot);
+      return { all: true, uids: [] };
+    }
+    return { all: false, uids: this.#replaceWanted(slot, this.#internAll(answer)) };
+  }
+
+  /** The observer in `slot` is gone. */
+  forget(slot: number): void {
+    if (this.#answers[slot] === undefined) return;
+    this.set(slot, []);
+    this.#answers[slot] = undefined;
+  }
+
+  #internAll(answer: readonly UserId[]): number[] {
+    const uids = answer.map((userId) => this.#users.intern(userId)).sort((a, b) => a - b);
+    return uids.filter((uid, index) => index === 0 || uid !== uids[index - 1]);
+  }
+
+  /** Both lists are ascending: one pass finds what is new and what is gone. Returns what is new. */
+  #replaceWanted(slot: number, next: readonly number[]): number[] {
+    const before = this.#wanted.values(slot);
+    const gained: number[] = [];
+    let at = 0;
+    for (const uid of next) {
+      while (at < before.length && (before[at] as number) < uid) this.#removeWatcher(before[at++] as number, slot);
+      if (before[at] === uid) at++;
+      else {
+        gained.push(uid);
+        this.#addWatcher(uid, slot);
+      }
+    }
+    while (at < before.length) this.#removeWatcher(before[at++] as number, slot);
+    this.#wanted.replace(slot, next);
+    return gained;
+  }
+
+  #addWatcher(uid: number, slot: number): void {
+    let list = this.watchersOf(uid);
+    if (list < 0) {
+      list = this.#freedLists.pop() ?? this.#lists++;
+      this.#watcherList.set(uid, list);
+    }
+    this.watchers.push(list, slot);
+  }
+
+  #removeWatcher(uid: number, slot: number): void {
+    const list = this.watchersOf(uid);
+    this.watchers.removeSwapping(list, this.watchers.indexOf(list, slot));
+    if (this.watchers.size(list) > 0) return;
+    this.#watcherList.delete(uid);
+    this.#freedLists.push(list);
+  }
+}
+
+function isSameAnswer(before: InterestAnswer, after: InterestAnswer): boolean {
+  if (before === after) return true;
+  if (before === 'ALL' || after === 'ALL' || before.length !== after.length) return false;
+  return before.every((userId, index) => userId === after[index]);
+}

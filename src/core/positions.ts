@@ -1,0 +1,59 @@
+/**
+ * Stream positions: given out in order, shown in order.
+ *
+ * Positions of a turn are given out when the turn is taken and shown when it is published, which is after its rows are durable.
+ * Positions given out in between (routed deliveries, gains of interest, marks) are not shown before that turn either:
+ * an observer who had moved past them would miss the turn.
+ */
+
+interface OutstandingTurn {
+  readonly first: number;
+  readonly last: number;
+}
+
+export class Positions {
+  #allocated: number;
+  #published: number;
+  readonly #outstanding: OutstandingTurn[] = [];
+
+  constructor(start: number) {
+    this.#allocated = start;
+    this.#published = start;
+  }
+
+  /** Highest given out. */
+  get allocated(): number {
+    return this.#allocated;
+  }
+
+  /** Highest that observers may see: everything up to it has been delivered to inboxes. */
+  get published(): number {
+    return this.#published;
+  }
+
+  /** Whether a turn has been taken and not yet published. */
+  get isWaiting(): boolean {
+    return this.#outstanding.length > 0;
+  }
+
+  /** A fresh position; call `settle` when what it stands for has been delivered. */
+  next(): number {
+    return ++this.#allocated;
+  }
+
+  /** Positions `first` and later, up to the last one given out, belong to a turn that is now being made durable. */
+  openTurn(first: number): void {
+    this.#outstanding.push({ first, last: this.#allocated });
+  }
+
+  /** Turns whose last position is not greater than `last` have been delivered. */
+  closeTurns(last: number): void {
+    while (this.#outstanding.length > 0 && (this.#outstanding[0]?.last ?? 0) <= last) this.#outstanding.shift();
+    this.settle();
+  }
+
+  settle(): void {
+    const [first] = this.#outstanding;
+    this.#published = first === undefined ? this.#allocated : first.first - 1;
+  }
+}

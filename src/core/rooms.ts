@@ -1,0 +1,146 @@
+/**
+ * Who is joined where, in both directions, and which connected observers sit in each room.
+ *
+ * A user's rooms are sorted, so that two users' lists intersect in one pass. A room's members and observers are not: they are appended and
+ * removed by moving the last one. `#seats` runs parallel to the rooms of a connected user and says where in each room's
+ * observers they sit, so that they leave without a search. Excluded rooms never get in here.
+ */
+import type { RoomId } from '../matrix/identifiers.ts';
+import { IdTable } from './id-table.ts';
+import { IntLists } from './int-lists.ts';
+import type { UserTable } from './user-table.ts';
+
+export class Rooms {
+  readonly #users: UserTable;
+  readonly #ids = new IdTable<RoomId>();
+  readonly #excluded: ReadonlySet<RoomId>;
+  /** uid → room numbers, ascending. */
+  readonly ofUser = new IntLists();
+  /** room → uids. */
+  readonly members = new IntLists();
+  /** room → slots of connected observers. */
+  readonly observers = new IntLists();
+  /** slot → index in `observers` of each of the user's rooms. */
+  readonly #seats = new IntLists();
+  /** slot → uid. */
+  readonly #uidOfSlot: (slot: number) => number;
+  /** Room → remote server → joined members; only rooms with remote members are in here. */
+  readonly #remoteMembers = new Map<number, Map<number, number>>();
+
+  constructor(users: UserTable, excluded: ReadonlySet<RoomId>, uidOfSlot: (slot: number) => number) {
+    this.#users = users;
+    this.#excluded = excluded;
+    this.#uidOfSlot = uidOfSlot;
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  get bytes(): number {
+    return this.ofUser.bytes + this.members.bytes + this.observers.bytes + this.#seats.bytes;
+  }
+
+  isExcluded(roomId: RoomId): boolean {
+    return this.#excluded.has(roomId);
+  }
+
+  join(uid: number, roomId: RoomId): void {
+    if (this.isExcluded(roomId)) return;
+    const room = this.#ids.intern(roomId);
+    const index = this.ofUser.lowerBound(uid, room);
+    if (index < this.ofUser.size(uid) && this.ofUser.at(uid, index) === room) return;
+    this.ofUser.insert(uid, index, room);
+    this.members.push(room, uid);
+    this.#countServer(room, uid, 1);
+    const slot = this.#users.observer[uid] as number;
+    if (slot < 0) return;
+    this.#seats.insert(slot, index, this.observers.size(room));
+    this.observers.push(room, slot);
+  }
+
+  leave(uid: number, roomId: RoomId): void {
+    const room = this.#ids.find(roomId);
+    if (room < 0) return;
+    const index = this.ofUser.lowerBound(uid, room);
+    if (index >= this.ofUser.size(uid) || this.ofUser.at(uid, index) !== room) return;
+    const slot = this.#users.observer[uid] as number;
+    if (slot >= 0) {
+      this.#unseat(room, this.#seats.at(slot, index));
+      this.#seats.removeOrdered(slot, index);
+    }
+    this.ofUser.removeOrdered(uid, index);
+    this.members.removeSwapping(room, this.members.indexOf(room, uid));
+    this.#countServer(room, uid, -1);
+    if (this.members.size(room) === 0) this.#ids.release(room);
+  }
+
+  /** The user has connected as observer `slot`: they take a seat in every room. */
+  attach(uid: number, slot: number): void {
+    const count = this.ofUser.size(uid);
+    for (let index = 0; index < count; index++) {
+      const room = this.ofUser.at(uid, index);
+      this.#seats.push(slot, this.observers.size(room));
+      this.observers.push(room, slot);
+    }
+  }
+
+  detach(uid: number, slot: number): void {
+    const count = this.ofUser.size(uid);
+    for (let index = 0; index < count; index++) this.#unseat(this.ofUser.at(uid, index), this.#seats.at(slot, index));
+    this.#seats.clear(slot);
+  }
+
+  /** Whether the two are joined to a common room. */
+  share(uid: number, other: number): boolean {
+    const lists = this.ofUser;
+    const size = lists.size(uid);
+    const otherSize = lists.size(other);
+    if (size === 0 || otherSize === 0) return false;
+    const { buffer } = lists;
+    let at = lists.start[uid] as number;
+    let otherAt = lists.start[other] as number;
+    const end = at + size;
+    const otherEnd = otherAt + otherSize;
+    let room = buffer[at] as number;
+    let otherRoom = buffer[otherAt] as number;
+    for (;;) {
+      if (room === otherRoom) return true;
+      if (room < otherRoom) {
+        if (++at === end) return false;
+        room = buffer[at] as number;
+      } else {
+        if (++otherAt === otherEnd) return false;
+        otherRoom = buffer[otherAt] as number;
+      }
+    }
+  }
+
+  /** Remote servers (by number) with members in the room; undefined for none. */
+  remoteServers(room: number): ReadonlyMap<number, number> | undefined {
+    return this.#remoteMembers.get(room);
+  }
+
+  /** Whether any room has remote members. */
+  get hasRemoteMembers(): boolean {
+    return this.#remoteMembers.size > 0;
+  }
+
+  #unseat(room: number, seat: number): void {
+    this.observers.removeSwapping(room, seat);
+    if (seat === this.observers.size(room)) return;
+    const moved = this.observers.at(room, seat);
+    this.#seats.put(moved, this.ofUser.lowerBound(this.#uidOfSlot(moved), room), seat);
+  }
+
+  #countServer(room: number, uid: number, change: number): void {
+    if (this.#users.isLocal(uid)) return;
+    const server = this.#users.server[uid] as number;
+    const counts = this.#remoteMembers.get(room) ?? new Map<number, number>();
+    const count = (counts.get(server) ?? 0) + change;
+    if (count > 0) counts.set(server, count);
+    else counts.delete(server);
+    if (counts.size > 0) this.#remoteMembers.set(room, counts);
+    else this.#remoteMembers.delete(room);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The turn: which users were touched since the last one was taken, what they were before, and what of it is worth telling.
+ *
+ * A user makes at most one update a turn, by comparing the record before the first command with the record after the last.
+ * Somebody who came and went within one turn is therefore told about only if something else is left of it: a status
+ * message, or activity (rule 6 of reference behaviour §2.6).
+ */
+import type { Counters } from './counters.ts';
+import type { PresenceUpdate, TurnChanges } from './engine-api.ts';
+import { type Comparable, notifyReason } from './notify-rules.ts';
+import type { Positions } from './positions.ts';
+import { stateOfCode } from './state-codes.ts';
+import type { UserTable } from './user-table.ts';
+
+interface Before extends Comparable {
+  readonly lastFederationUpdateTs: number;
+  readonly lastUserSyncTs: number;
+}
+
+export class Turn {
+  readonly #users: UserTable;
+  readonly #positions: Positions;
+  readonly #counters: Counters;
+  readonly #activeWindowMs: number;
+  #before = new Map<number, Before>();
+  readonly #forced = new Set<number>();
+  readonly #pings = new Set<number>();
+  /** Users whose record differs from the last saved one in something that is not worth telling. */
+  readonly #unpersisted = new Set<number>();
+  /** Positions of updates that are taken but not yet published. */
+  readonly #taken = new Map<number, number>();
+  /** Latest time any command of this turn was given. */
+  #now = 0;
+
+  constructor(users: UserTable, positions: Positions, counters: Counters, activeWindowMs: number) {
+    this.#users = users;
+    this.#positions = positions;
+    this.#counters = counters;
+    this.#activeWindowMs = activeWindowMs;
+  }
+
+  /** Call before anything of the user's record is changed. */
+  touch(uid: number, now: number): void {
+    if (now > this.#now) this.#now = now;
+    if (!this.#before.has(uid)) this.#before.set(uid, this.#snapshot(uid));
+  }
+
+  /** The user is told about even if nothing is different. */
+  force(uid: number): void {
+    this.#forced.add(uid);
+  }
+
+  /** The user's keep-alive is due; forgotten if the turn tells about the user anyway. */
+  ping(uid: number): void {
+    this.#pings.add(uid);
+  }
+
+  /** Ends the turn. `onTold` hears of every user whose `lastFederationUpdateTs` has just moved. */
+  take(onTold: (uid: number) => void): TurnChanges {
+    const updates: PresenceUpdate[] = [];
+    const first = this.#positions.allocated + 1;
+    for (const [uid, before] of this.#before) {
+      const update = this.#close(uid, before);
+      if (update === null) continue;
+      updates.push(update);
+      onTold(uid);
+    }
+    this.#counters.add('updatesProcessed', this.#before.size);
+    const pings = this.#takePings();
+    this.#before.clear();
+    this.#forced.clear();
+    this.#now = 0;
+    if (updates.length > 0) this.#positions.openTurn(first);
+    return { updates, pings, position: this.#positions.allocated };
+  }
+
+  /** The update may be shown from now on. */
+  published({ uid, position }: PresenceUpdate): void {
+    if (this.#taken.get(uid) === position) this.#taken.delete(uid);
+    if (position > (this.#users.position[uid] as number)) this.#users.position[uid] = position;
+  }
+
+  /** The position to save with the user's row: of the last update that was taken, published or not. */
+  savedPosition(uid: number): number {
+    return this.#taken.get(uid) ?? (this.#users.position[uid] as number);
+  }
+
+  takeUnpersisted(): number[] {
+    const taken = [...this.#unpersisted];
+    this.#unpersisted.clear();
+    return taken;
+  }
+
+  get unpersistedCount(): number {
+    return this.#unpersisted.size;
+  }
+
+  #close(uid: number, before: Before): PresenceUpdate | null {
+    const users = this.#users;
+    const after = this.#snapshot(uid);
+    const reason = notifyReason(before, after, this.#activeWindowMs) ?? (this.#forced.has(uid) ? 'forced' : null);
+    if (reason === null) {
+      if (!isSame(before, after)) this.#unpersisted.add(uid);
+      return null;
+    }
+    this.#unpersisted.delete(uid);
+    this.#pings.delete(uid);
+    users.lastFederationUpdateTs[uid] = this.#now;
+    const position = this.#positions.next();
+    this.#taken.set(uid, position);
+    const state = users.record(uid);
+    const previousState = stateOfCode(before.state);
+    this.#counters.addNotified(users.isLocal(uid) ? 'local' : 'remote', reason, previousState, state.state);
+    return { uid, state, previousState, position, reason };
+  }
+
+  #takePings(): PresenceUpdate[] {
+    const pings: PresenceUpdate[] = [];
+    for (const uid of this.#pings) {
+      if (this.#users.isOffline(uid)) continue;
+      const state = this.#users.record(uid);
+      pings.push({ uid, state, previousState: state.state, position: this.savedPosition(uid), reason: 'forced' });
+    }
+    this.#pings.clear();
+    this.#counters.add('pings', pings.length);
+    return pings;
+  }
+
+  #snapshot(uid: number): Before {
+    const users = this.#users;
+    return {
+      state: users.state[uid] as number,
+      statusMsg: users.statusMsg(uid),
+      currentlyActive: users.isActive(uid),
+      lastActiveTs: users.lastActiveTs[uid] as number,
+      lastFederationUpdateTs: users.lastFederationUpdateTs[uid] as number,
+      lastUserSyncTs: users.lastUserSyncTs[uid] as number,
+    };
+  }
+}
+
+/** Whether no field differs; the rules have already compared state, status and activity flag. */
+function isSame(before: Before, after: Before): boolean {
+  return (
+    before.currentlyActive === after.currentlyActive &&
+    before.lastActiveTs === after.lastActiveTs &&
+    before.lastFederationUpdateTs === after.lastFederationUpdateTs &&
+    before.lastUserSyncTs === after.lastUserSyncTs
+  );
+}

@@ -1,0 +1,99 @@
+/**
+ * The one answer to "who may see whom", read in its three directions: a pair, everybody an observer sees, every observer of a source.
+ *
+ * An observer sees: themself; whoever shares a room that is not excluded; whom `getInterestedUsers` named (or everybody); and
+ * sources whose kept answer of `getUsersForStates` names them. Product §4.1–4.2.
+ */
+import type { UserId } from '../matrix/identifiers.ts';
+import { Stamps } from './columns.ts';
+import type { Interest } from './interest.ts';
+import type { KeptAnswers } from './kept-answers.ts';
+import type { Observers } from './observers.ts';
+import type { Rooms } from './rooms.ts';
+import type { UserTable } from './user-table.ts';
+
+export class Visibility {
+  readonly #users: UserTable;
+  readonly #rooms: Rooms;
+  readonly #observers: Observers;
+  readonly #interest: Interest;
+  readonly #kept: KeptAnswers;
+  readonly #seen = new Stamps();
+
+  constructor(users: UserTable, rooms: Rooms, observers: Observers, interest: Interest, kept: KeptAnswers) {
+    this.#users = users;
+    this.#rooms = rooms;
+    this.#observers = observers;
+    this.#interest = interest;
+    this.#kept = kept;
+  }
+
+  /** Whether `observer` sees `target`. Both are known users. */
+  canSee(observer: number, target: number): boolean {
+    return this.seesByDefault(observer, target) || this.#kept.names(target, observer);
+  }
+
+  /** The same without kept answers: what `publish` tells without asking routers. */
+  seesByDefault(observer: number, target: number): boolean {
+    return observer === target || this.#rooms.share(observer, target) || this.isInterested(observer, target);
+  }
+
+  /** Whether the observer is connected and has said that they want `target`, or everybody. */
+  isInterested(observer: number, target: number): boolean {
+    const slot = this.#observers.slotOf(observer);
+    return slot >= 0 && this.#interest.wants(slot, target);
+  }
+
+  /**
+   * Calls `visit` once for everybody the observer sees, with the stream position at which the observer has, or should have, been told
+   * of what is known now: that of the record, or of the routed delivery if that is what made the source visible or came later.
+   */
+  eachVisible(observer: number, visit: (uid: number, position: number) => void): void {
+    const positions = this.#users.position;
+    this.#seen.begin(this.#users.bound);
+    // `visit` must not look for visible users itself: the round of stamps is shared.
+    const seen = this.#seen;
+    const routed = this.#kept.sourcesFor(observer);
+    const byDefault = (uid: number): boolean => this.seesByDefault(observer, uid);
+    for (const uid of routed) {
+      seen.mark(uid);
+      const own = byDefault(uid) ? (positions[uid] as number) : 0;
+      visit(uid, Math.max(own, this.#kept.position(uid)));
+    }
+    const slot = this.#observers.slotOf(observer);
+    if (slot >= 0 && this.#interest.wantsAll(slot)) {
+      const { bound } = this.#users;
+      for (let uid = 0; uid < bound; uid++) if (seen.mark(uid)) visit(uid, positions[uid] as number);
+      return;
+    }
+    if (seen.mark(observer)) visit(observer, positions[observer] as number);
+    this.#eachRoomMate(observer, visit);
+    if (slot < 0) return;
+    for (const uid of this.#interest.wantedBy(slot)) if (seen.mark(uid)) visit(uid, positions[uid] as number);
+  }
+
+  /** Local users who are not offline and whom `observer`, here or elsewhere, sees or is interested in. */
+  localUsersFor(observer: number, interest: readonly UserId[] | 'ALL'): number[] {
+    const users = this.#users;
+    const uids = new Set<number>();
+    this.eachVisible(observer, (uid) => uids.add(uid));
+    if (interest === 'ALL') for (let uid = 0; uid < users.bound; uid++) uids.add(uid);
+    else for (const target of interest) uids.add(users.find(target));
+    return [...uids].filter((uid) => uid >= 0 && users.isLocal(uid) && !users.isOffline(uid));
+  }
+
+  #eachRoomMate(observer: number, visit: (uid: number, position: number) => void): void {
+    const { members, ofUser } = this.#rooms;
+    const positions = this.#users.position;
+    const seen = this.#seen;
+    for (const room of ofUser.values(observer)) {
+      const { buffer } = members;
+      const start = members.start[room] as number;
+      const end = start + members.size(room);
+      for (let at = start; at < end; at++) {
+        const uid = buffer[at] as number;
+        if (seen.mark(uid)) visit(uid, positions[uid] as number);
+      }
+    }
+  }
+}
