@@ -160,7 +160,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       ),
     );
     // A copy: each takes itself out.
-    for (const exchange of [...lifecycle.abortable]) exchange.abort();
+    for (const exchange of lifecycle.abortable.slice()) exchange.abort();
     for (const { server } of listeners) server.closeIdleConnections();
     const timer = setTimeout(() => {
       for (const { server } of listeners) server.closeAllConnections();
