@@ -84,6 +84,8 @@ export interface StoredRoom {
   readonly invitedCount: number;
   /** Position of the newest event or receipt. */
   readonly lastPosition: number;
+  /** The newest event. */
+  readonly lastEventId: EventId;
 }
 
 export interface StoredMembership {
@@ -144,7 +146,10 @@ export interface RoomStore extends Pick<RoomDirectory, 'loadJoined'> {
   /** State events in (after, upTo] that are the newest of their key up to `upTo`, in order. */
   stateChanges(roomId: RoomId, after: number, upTo: number): Promise<readonly StoredEvent[]>;
   /** Every event one key has had, oldest first. */
-  stateHistory(roomId: RoomId, key: StateKey): Promise<readonly { readonly position: number; readonly content: JsonObject }[]>;
+  stateHistory(
+    roomId: RoomId,
+    key: StateKey,
+  ): Promise<readonly { readonly position: number; readonly content: JsonObject }[]>;
 
   findMembership(roomId: RoomId, userId: UserId): Promise<StoredMembership | null>;
   /** Every room the user was ever a member of or invited to, with the room's last position; of the present moment. */

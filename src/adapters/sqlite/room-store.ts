@@ -207,7 +207,9 @@ export class SqliteRoomStore implements RoomStore {
 
   async findAlias(alias: RoomAlias): Promise<{ readonly roomId: RoomId; readonly creator: UserId } | null> {
     const row = this.#db
-      .prepare('SELECT r.room_id, a.creator FROM room_aliases a JOIN rooms r USING (room_nid) WHERE a.alias = ? LIMIT 1')
+      .prepare(
+        'SELECT r.room_id, a.creator FROM room_aliases a JOIN rooms r USING (room_nid) WHERE a.alias = ? LIMIT 1',
+      )
       .get<{ room_id: RoomId; creator: UserId }>(alias);
     return row === undefined ? null : { roomId: row.room_id, creator: row.creator };
   }

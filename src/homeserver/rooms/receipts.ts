@@ -52,7 +52,14 @@ export class Receipts {
       await accountData.setRoomAccountData(userId, roomId, 'm.fully_read', { event_id: eventId });
       return;
     }
-    const position = await store.writeReceipt({ roomId, userId, receiptType: type, threadId, eventId, ts: clock.now() });
+    const position = await store.writeReceipt({
+      roomId,
+      userId,
+      receiptType: type,
+      threadId,
+      eventId,
+      ts: clock.now(),
+    });
     if (position === null) return;
     notify(type === 'm.read' ? await joinedMembers.of(roomId) : [userId], position);
   }

@@ -78,7 +78,8 @@ export class RoomEvents {
     const id = await this.#writer.write(roomId, { users: [sender] }, async ({ room, state }) => {
       const target = await this.#store.findEvent(roomId, eventId);
       if (target === null) throw new MatrixError(404, 'M_NOT_FOUND', `There is no event ${eventId} in this room`);
-      if (target.type === 'm.room.create') throw new MatrixError(403, 'M_FORBIDDEN', 'm.room.create cannot be redacted');
+      if (target.type === 'm.room.create')
+        throw new MatrixError(403, 'M_FORBIDDEN', 'm.room.create cannot be redacted');
       authoriseRedaction(sender, target.sender, state.powerLevels);
       const version = parseRoomVersion(room.version);
       return {
@@ -116,7 +117,11 @@ export class RoomEvents {
 
   /** Aliases that a room shows must lead to it; those it shows already are not looked at again. */
   async #checkAliases(roomId: RoomId, content: JsonObject): Promise<void> {
-    const [current] = await this.#store.readState(roomId, { kind: 'keys', keys: [['m.room.canonical_alias', '']] }, null);
+    const [current] = await this.#store.readState(
+      roomId,
+      { kind: 'keys', keys: [['m.room.canonical_alias', '']] },
+      null,
+    );
     const known = new Set(aliasesOf(current?.content ?? {}));
     for (const alias of aliasesOf(content)) {
       if (known.has(alias)) continue;
@@ -136,7 +141,8 @@ function aliasesOf(content: JsonObject): readonly unknown[] {
 }
 
 function checkType(type: string): void {
-  if (type === '' || type.includes('\0')) throw new MatrixError(400, 'M_INVALID_PARAM', 'The event type is empty or not text');
+  if (type === '' || type.includes('\0'))
+    throw new MatrixError(400, 'M_INVALID_PARAM', 'The event type is empty or not text');
 }
 
 /** `write` gives null only when a decision says so. */

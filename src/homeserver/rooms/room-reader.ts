@@ -64,7 +64,11 @@ export class RoomReader {
   async joinedMembers(userId: UserId, roomId: RoomId): Promise<Readonly<Record<UserId, JsonObject>>> {
     await checkJoined(this.#store, roomId, userId);
     const joined: Record<UserId, JsonObject> = {};
-    for (const { stateKey, content } of await this.#store.readState(roomId, { kind: 'type', type: 'm.room.member' }, null)) {
+    for (const { stateKey, content } of await this.#store.readState(
+      roomId,
+      { kind: 'type', type: 'm.room.member' },
+      null,
+    )) {
       if (content['membership'] !== 'join') continue;
       const { displayname, avatar_url: avatarUrl } = content;
       joined[stateKey as UserId] = {

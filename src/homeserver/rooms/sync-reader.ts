@@ -148,7 +148,11 @@ export class RoomSyncReader implements RoomSync {
   /** As it was at the invite or knock, with the inviter's and the user's own member event. */
   async #strippedState(roomId: RoomId, userId: UserId, at: number): Promise<readonly StrippedStateEvent[]> {
     const { store } = this.#options;
-    const state = await store.readState(roomId, { kind: 'keys', keys: [...INVITE_KEYS, ['m.room.member', userId]] }, at);
+    const state = await store.readState(
+      roomId,
+      { kind: 'keys', keys: [...INVITE_KEYS, ['m.room.member', userId]] },
+      at,
+    );
     const inviter = state.find((event) => event.type === 'm.room.member')?.sender;
     const more =
       inviter === undefined || inviter === userId

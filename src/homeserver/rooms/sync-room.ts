@@ -62,7 +62,9 @@ export async function readJoinedRoom(services: SyncRoomServices, question: RoomQ
       ephemeral: await readEphemeral(services, question),
     },
     newMembers: memberChanges
-      .filter(({ content: { membership } }) => membership === 'join' || membership === 'invite' || membership === 'knock')
+      .filter(
+        ({ content: { membership } }) => membership === 'join' || membership === 'invite' || membership === 'knock',
+      )
       .map((event) => event.stateKey as UserId),
   };
 }
@@ -76,18 +78,14 @@ export async function readLeftRoom(
   const { request, roomId } = question;
   const history = await readHistory(services.store, question, leftAt);
   // Whoever was never in the room gets their own member events and nothing of the state.
-  const state = history.isOpen
-    ? await readState(services.store, question, history, !question.wasJoined, [])
-    : [];
+  const state = history.isOpen ? await readState(services.store, question, history, !question.wasJoined, []) : [];
   const reader = readerOf(services, request);
   return { roomId, state: render(state, reader), timeline: renderTimeline(history, reader) };
 }
 
 /** Whether an incremental sync has anything to say about the room. */
 export function hasSomething(room: JoinedRoomSync): boolean {
-  return (
-    room.timeline.events.length > 0 || room.state.length > 0 || room.ephemeral.length > 0 || room.summary !== null
-  );
+  return room.timeline.events.length > 0 || room.state.length > 0 || room.ephemeral.length > 0 || room.summary !== null;
 }
 
 interface History {
