@@ -5,23 +5,18 @@
  * the change is durable, and waits for no module. Source: Matrix specification, client-server API, "Presence".
  */
 import { MatrixError } from '../../matrix/errors.ts';
-import { isUserId, type UserId } from '../../matrix/identifiers.ts';
+import { isUserId } from '../../matrix/identifiers.ts';
 import { isPresenceState, PresenceState } from '../../matrix/presence-state.ts';
 import type { PresenceHandler } from '../../presence/index.ts';
 import { objectBody } from '../parse-body.ts';
+import type { RateLimiter } from '../rate-limit.ts';
 import { type ClientRequest, RawJson, type Route } from '../route.ts';
 import { PRESENCE_VERSIONS } from './getPresence.ts';
 
-/** One of the `rc_presence.per_user` buckets. */
-export interface PresenceRateLimit {
-  /** Takes one from the user's bucket: 0 when there was one, else how many milliseconds until there is. */
-  take(userId: UserId): number;
-}
-
 export interface SetPresenceServices {
   readonly presence: Pick<PresenceHandler, 'mode' | 'setPresence'>;
-  /** Not shared with /sync. */
-  readonly presenceLimit: PresenceRateLimit;
+  /** `rc_presence.per_user`; /sync has its own. */
+  readonly presenceLimit: Pick<RateLimiter, 'take'>;
   /** `experimental_features.msc3026_enabled`. */
   readonly busyEnabled: boolean;
   /** `presence.max_status_msg_bytes`. */

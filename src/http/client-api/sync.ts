@@ -10,14 +10,14 @@ import type { SyncFilters } from '../../homeserver/sync/filters.ts';
 import type { SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
 import { MatrixError } from '../../matrix/errors.ts';
 import { booleanParam, integerParam } from '../parse-body.ts';
+import type { RateLimiter } from '../rate-limit.ts';
 import { type ClientRequest, RawJson, type Route, STABLE_VERSIONS } from '../route.ts';
-import type { PresenceRateLimit } from './setPresence.ts';
 
 export interface SyncRouteServices {
   readonly sync: Pick<SyncService, 'sync'>;
   readonly syncFilters: Pick<SyncFilters, 'resolve'>;
-  /** Not shared with PUT. */
-  readonly syncPresenceLimit: PresenceRateLimit;
+  /** `rc_presence.per_user`; PUT has its own. */
+  readonly syncPresenceLimit: Pick<RateLimiter, 'take'>;
   /** Longest time a request waits, whatever the client asks for: a client that vanished without a word looks present so long. @default 5 min */
   readonly maxSyncTimeoutMs?: number;
 }
