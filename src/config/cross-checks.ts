@@ -85,8 +85,7 @@ function* checkModuleNames(values: Values): Generator<Finding> {
   const modules = Array.isArray(values['modules']) ? values['modules'] : [];
   const seen = new Map<unknown, number>();
   for (const [index, entry] of modules.entries()) {
-    const name: unknown = isMapping(entry) ? entry['name'] : undefined;
-    if (name === undefined) continue;
+    const name: unknown = (isMapping(entry) ? entry['name'] : undefined) ?? String(index);
     const first = seen.get(name);
     if (first !== undefined)
       yield [['modules', index, 'name'], `is the name of modules[${first}], too; names tell entries apart`];

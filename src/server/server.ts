@@ -1,6 +1,7 @@
 /**
  * What a running server is to whoever starts it: the command line, tests, and programs that embed it.
  */
+import type { Config } from '../config/config.ts';
 import type { PresenceTimers } from '../core/engine-api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FederationTransport } from '../ports/federation-transport.ts';
@@ -45,6 +46,13 @@ export interface Server {
   stop(): Promise<void>;
   /** Lets go of sockets and files without saving anything: what is left is what a crash leaves. For tests. */
   abandon(): Promise<void>;
+  /**
+   * Takes over what a running server can of a changed configuration.
+   *
+   * @throws ConfigError for TLS files; then everything stays as it is
+   */
+  reload(config: Config): ReloadReport;
+  readonly logger: Logger;
   /** Empty before `start` and after `stop`. */
   readonly addresses: readonly ServerAddress[];
 }

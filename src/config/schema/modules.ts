@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { DEFAULTS } from '../defaults.ts';
-import { checkedText, duration, list, mapping, SECTION, section, text, wholeNumber } from '../fields.ts';
+import { checkedText, duration, list, mapping, SECTION, section, wholeNumber } from '../fields.ts';
 
 const defaults = DEFAULTS.module_callbacks;
 const words = {
@@ -26,7 +26,10 @@ const overrides = section({
   max_entries: wholeNumber({ min: 1 }).optional().meta({ description: words.max_entries, example: 100_000 }),
 });
 
-const specifier = text('must be a text such as "./my-router.ts", "./my-router.ts#ExportName" or "package#ExportName"');
+const specifier = checkedText(
+  (value) => !value.startsWith('#') && !value.endsWith('#'),
+  'must be a text such as "./my-router.ts", "./my-router.ts#ExportName" or "package#ExportName"',
+);
 
 export const moduleEntry = section({
   module: specifier.meta({

@@ -1,0 +1,72 @@
+/**
+ * What went wrong, in words an administrator can act on, and the exit code that goes with it.
+ */
+import { formatPath, ConfigFileError, formatProblem } from '../config/problems.ts';
+import type { LoadedConfig } from '../config/parse-config.ts';
+import { ConfigError, PresenceError } from '../errors.ts';
+import { ModulesError } from '../server/modules-error.ts';
+import { ExitCode } from './exit-codes.ts';
+
+export interface Failure {
+  readonly exitCode: ExitCode;
+  /** One problem each. */
+  readonly lines: readonly string[];
+}
+
+/** @param loaded - the configuration that was in use, to say where a problem stands */
+export function explainFailure(error: unknown, loaded: LoadedConfig | null): Failure {
+  if (error instanceof ConfigFileError) return { exitCode: ExitCode.CONFIG, lines: error.message.split('\n') };
+  if (error instanceof ModulesError) return explainAll(error.problems, loaded);
+  if (error instanceof ConfigError) return { exitCode: ExitCode.CONFIG, lines: [explainConfigError(error, loaded)] };
+  if (error instanceof PresenceError) {
+    const isModule = error.code === 'PRESENCE_ERR_MODULE_LOAD';
+    return { exitCode: isModule ? ExitCode.MODULE : ExitCode.FAILURE, lines: [withCause(error)] };
+  }
+  const network = explainNetworkError(error);
+  if (network !== null) return { exitCode: ExitCode.FAILURE, lines: [network] };
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { exitCode: ExitCode.FAILURE, lines: [`this is a defect of Thalamus: ${text}`] };
+}
+
+function explainAll(problems: readonly unknown[], loaded: LoadedConfig | null): Failure {
+  const failures = problems.map((problem) => explainFailure(problem, loaded));
+  // With both, the configuration is the better place to begin.
+  const codes = failures.map(({ exitCode }) => exitCode);
+  const exitCode = codes.includes(ExitCode.CONFIG) ? ExitCode.CONFIG : (codes[0] ?? ExitCode.FAILURE);
+  return { exitCode, lines: failures.flatMap(({ lines }) => lines) };
+}
+
+function explainConfigError(error: ConfigError, loaded: LoadedConfig | null): string {
+  const message = withCause(error);
+  if (loaded === null) return error.path.length === 0 ? message : `${formatPath(error.path)}: ${message}`;
+  return formatProblem(loaded.fileName, { path: error.path, position: loaded.locate(error.path), message });
+}
+
+/** The message, and the causes' messages where they say more. */
+function withCause(error: Error): string {
+  let text = error.message;
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (!text.includes(cause.message)) text += ` (${cause.name}: ${cause.message})`;
+  }
+  return text;
+}
+
+function explainNetworkError(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error)) return null;
+  const { address, port } = error as Partial<{ address: string; port: number }>;
+  const where =
+    port === undefined ? (address ?? '') : `${address?.includes(':') === true ? `[${address}]` : address}:${port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${where} is in use: another program listens there. Stop it, or choose another port under listeners`;
+    case 'EACCES':
+    case 'EPERM':
+      return `${where} may not be opened by this user: ports below 1024 are often reserved. Choose another port under listeners`;
+    case 'EADDRNOTAVAIL':
+      return `${where} is not an address of this machine: correct bind_addresses under listeners`;
+    case 'ENOTFOUND':
+      return `${where === '' ? error.message : where} is no address: correct bind_addresses under listeners`;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The command line: which commands there are, and what they say about themselves. A command that does not work yet is not here.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { checkConfig } from './commands/check-config.ts';
+import { generateConfig, type GenerateConfigOptions } from './commands/generate-config.ts';
+import { registerUser, type RegisterUserOptions } from './commands/register-user.ts';
+import { start, type StartOptions } from './commands/start.ts';
+import { ExitCode } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs one command and returns its exit code. Never rejects for what a user does. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.OK;
+  const program = createProgram(terminal, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? ExitCode.OK : ExitCode.CONFIG;
+  }
+  return exitCode;
+}
+
+/** @param done - is told the exit code of the command that ran */
+export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => void): Command {
+  const program = new Command('thalamus')
+    .description(
+      'A presence server for Matrix: who is online, and who gets to know, decided by small TypeScript modules.',
+    )
+    .version(readVersion(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help, or that of a command')
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => {
+        terminal.complain(text.trimEnd());
+      },
+    })
+    .showHelpAfterError('(thalamus --help shows what there is)')
+    .addHelpText(
+      'after',
+      '\nBegin with:  thalamus start\nThat writes a configuration, if there is none, starts, and says what to try.',
+    );
+
+  program
+    .command('start')
+    .summary('start the server')
+    .description(
+      'Starts the server and runs until it is told to stop (Ctrl-C, or SIGTERM). Without -c it takes ./thalamus.yaml, and writes one ' +
+        'to try things out if there is none. SIGHUP reads log level, rate limits and TLS files again.',
+    )
+    .option('-c, --config <file>', 'the configuration file')
+    .action(async (options: StartOptions) => {
+      done(await start(options, terminal));
+    });
+
+  program
+    .command('generate-config')
+    .summary('write a configuration to begin with')
+    .description('Writes the configuration of a server that is to stay, with a comment on every line.')
+    .requiredOption('--server-name <name>', 'the part of user ids after the colon, such as example.org')
+    .option('-o, --output <file>', 'the file to write; without it, the standard output')
+    .option('--force', 'replace the file if it exists')
+    .action((options: GenerateConfigOptions) => {
+      done(generateConfig(options, terminal));
+    });
+
+  program
+    .command('check-config')
+    .summary('find everything that is wrong with a configuration')
+    .description('Checks a configuration, and the modules it names, without starting. All problems are shown at once.')
+    .option('-c, --config <file>', 'the configuration file', 'thalamus.yaml')
+    .action(async (options: { config: string }) => {
+      done(await checkConfig(options, terminal));
+    });
+
+  program
+    .command('register-user')
+    .summary('make an account on a running server')
+    .description(
+      'Registers a user by the shared secret of the configuration. What is not given is asked for on a terminal.',
+    )
+    .argument(
+      '[url]',
+      "the server's address; without it, the first listener of the configuration, or http://127.0.0.1:8008",
+    )
+    .option('-u, --user <name>', 'the name, without @ and server')
+    .option('-p, --password <password>', 'the password; others on this machine may see it here, so better leave it out')
+    .option('--password-file <file>', 'a file with the password')
+    .option('-a, --admin', 'make them an administrator')
+    .option('--no-admin', 'make them no administrator, and do not ask')
+    .addOption(new Option('-k, --shared-secret <secret>', 'the value of registration_shared_secret'))
+    .option('-c, --config <file>', 'the configuration file, to read the secret from')
+    .action(async (url: string | undefined, options: RegisterUserOptions) => {
+      done(await registerUser(url, options, terminal));
+    });
+
+  return program;
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown';
+}

@@ -1,0 +1,13 @@
+/**
+ * First phase of modules: their files are imported and their configuration is checked; nothing is constructed.
+ */
+import type { Config } from '../config/config.ts';
+import { type LoadedModule, loadModules } from '../router-host/index.ts';
+import { ModulesError } from './modules-error.ts';
+
+/** @throws ModulesError with the problems of all modules */
+export async function loadConfiguredModules(config: Config, cacheDir: string | null): Promise<readonly LoadedModule[]> {
+  const { modules, problems } = await loadModules(config.modules, { configDir: config.dir, cacheDir });
+  if (problems.length > 0) throw new ModulesError(problems);
+  return modules;
+}

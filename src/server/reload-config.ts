@@ -1,0 +1,60 @@
+/**
+ * What a changed configuration means for a server that runs: what is taken over at once, and what only a restart applies.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, RateLimits } from '../config/config.ts';
+import type { TlsMaterial } from '../http/listener.ts';
+import { readTls } from './read-tls.ts';
+import type { ReloadReport } from './server.ts';
+
+/** What of a running server can change. */
+export interface Reloadable {
+  setLogLevel(level: Config['log']['level']): void;
+  setRateLimits(limits: RateLimits): void;
+  setMaxRequestSize(bytes: number): void;
+  setTls(material: TlsMaterial): void;
+}
+
+/** Sections that a running server is built on, by the names that the file has for them. */
+const BUILT_ON = {
+  serverName: 'server_name',
+  publicBaseurl: 'public_baseurl',
+  listeners: 'listeners',
+  database: 'database',
+  presence: 'presence',
+  modules: 'modules',
+  registration: 'registration',
+  limits: 'limits',
+} as const satisfies Partial<Record<keyof Config, string>>;
+
+/**
+ * Applies what of `next` can be applied.
+ *
+ * @throws ConfigError for TLS files; then nothing has been applied
+ */
+export function applyReload(current: Config, next: Config, server: Reloadable): ReloadReport {
+  const reloaded: string[] = [];
+  // Files can have changed though their paths have not; and this is what can fail, so it comes first.
+  if (current.tls !== null && next.tls !== null) {
+    server.setTls(readTls(next.tls));
+    reloaded.push('TLS files');
+  }
+  if (current.log.level !== next.log.level) {
+    server.setLogLevel(next.log.level);
+    reloaded.push('log.level');
+  }
+  if (!isDeepStrictEqual(current.rateLimits, next.rateLimits)) {
+    server.setRateLimits(next.rateLimits);
+    reloaded.push('rate limits');
+  }
+  if (current.maxRequestSize !== next.maxRequestSize) {
+    server.setMaxRequestSize(next.maxRequestSize);
+    reloaded.push('max_request_size');
+  }
+  const needRestart: string[] = [];
+  for (const [section, name] of Object.entries(BUILT_ON) as [keyof typeof BUILT_ON, string][]) {
+    if (!isDeepStrictEqual(current[section], next[section])) needRestart.push(name);
+  }
+  if (current.log.format !== next.log.format) needRestart.push('log.format');
+  return { reloaded, needRestart };
+}
