@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureBuilt, repositoryDir } from './ensure-built.ts';
+import { fileURLToPath } from 'node:url';
 import { type ClientHelpers, createClientHelpers } from './test-client.ts';
 import { type TestConfigOptions, testConfig } from './test-config.ts';
 
@@ -24,6 +24,9 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** What the program is compiled from is up to date: the test run compiles before it begins. */
+const repositoryDir = fileURLToPath(new URL('../..', import.meta.url));
+
 /** A running program. */
 export interface Program {
   readonly child: ChildProcessWithoutNullStreams;
@@ -34,8 +37,7 @@ export interface Program {
   waitFor(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-export async function startProgram(args: readonly string[], options: RunOptions = {}): Promise<Program> {
-  await ensureBuilt();
+export function startProgram(args: readonly string[], options: RunOptions = {}): Program {
   const child = spawn(process.execPath, [join(repositoryDir, 'bin/thalamus.js'), ...args], {
     cwd: options.cwd ?? repositoryDir,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -78,8 +80,8 @@ export async function startProgram(args: readonly string[], options: RunOptions 
 }
 
 /** Runs the program to its end. */
-export async function runProgram(args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
-  return (await startProgram(args, options)).ended;
+export function runProgram(args: readonly string[], options: RunOptions = {}): Promise<ProgramResult> {
+  return startProgram(args, options).ended;
 }
 
 export interface SpawnedServer extends ClientHelpers, AsyncDisposable {
@@ -113,7 +115,7 @@ export async function spawnServer(options: TestConfigOptions = {}): Promise<Spaw
   };
   const start = async (): Promise<void> => {
     write();
-    program = await startProgram(['start', '-c', configFile]);
+    program = startProgram(['start', '-c', configFile]);
     const [, listening = '0'] = await program.waitFor(/"port":(\d+)[^\n]*"msg":"listening"/);
     port = Number(listening);
     await program.waitFor(/"msg":"server started"/);
