@@ -53,10 +53,9 @@ export class TimerWheel {
   advance(now: number): number[] {
     const due: number[] = [];
     const tick = Math.floor(now / this.#tickMs);
-    // A clock that was set back leaves deadlines between the two ticks, whichever is the larger.
-    const last = Math.max(tick, this.#lastTick);
-    const first = this.#lastTick < 0 ? last - SLOTS + 1 : Math.min(tick, this.#lastTick);
-    for (let at = Math.max(first, last - SLOTS + 1); at <= last; at++) {
+    if (tick < this.#lastTick) this.#relink(tick);
+    const first = this.#lastTick < 0 ? tick - SLOTS + 1 : this.#lastTick;
+    for (let at = Math.max(first, tick - SLOTS + 1); at <= tick; at++) {
       let id = this.#heads[slotOf(at)] as number;
       while (id !== NONE) {
         const next = this.#next[id] as number;
@@ -89,6 +88,14 @@ export class TimerWheel {
     else this.#next[previous] = next;
     if (next !== NONE) this.#previous[next] = previous;
     this.#size--;
+  }
+
+  /** The clock was set back: what had to go into a later slot than its own belongs into an earlier one now. */
+  #relink(tick: number): void {
+    this.#lastTick = tick;
+    this.#heads.fill(NONE);
+    this.#size = 0;
+    for (const [id, deadline] of this.#deadline.entries()) if (deadline !== DISARMED) this.#link(id, deadline);
   }
 
   #grow(needed: number): void {
