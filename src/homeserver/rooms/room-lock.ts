@@ -22,14 +22,23 @@ export class RoomLock {
       });
     }
     queue.length += 1;
-    const result = queue.promise.then(work, work);
-    const done = (): void => {
+    const result = this.#runAfter(queue.promise, work, () => {
       queue.length -= 1;
       if (queue.length === 0) this.#tails.delete(roomId);
-    };
-    queue.promise = result.then(done, done);
+    });
+    // Whoever comes next waits for the end, not for the success.
+    queue.promise = result.catch(() => undefined);
     this.#tails.set(roomId, queue);
     return result;
+  }
+
+  async #runAfter<T>(before: Promise<unknown>, work: () => Promise<T>, done: () => void): Promise<T> {
+    await before;
+    try {
+      return await work();
+    } finally {
+      done();
+    }
   }
 
   /** Rooms somebody is writing to. */

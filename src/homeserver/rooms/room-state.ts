@@ -35,7 +35,7 @@ export class RoomState {
   }
 
   get creator(): UserId {
-    return this.get('m.room.create')?.sender ?? ('@:' as UserId);
+    return this.get('m.room.create')?.sender ?? '@:';
   }
 
   /** `invite` without a rule that can be read. */
