@@ -77,9 +77,12 @@ export class PresenceEngine {
     this.#wheel = new TimerWheel(this.tickMs);
     this.#records = new Records(users, turn, this.#wheel, timers, mode);
     this.#delivery = new Delivery(parts, limits.maxRoutedPerUser, mode === 'tracked');
-    const { maxPendingPerObserver } = limits;
-    const forCollecting = { delivery: this.#delivery, counters: this.#counters, marks: this.#marks };
-    this.#collector = new Collector({ ...parts, ...forCollecting, maxPendingPerObserver });
+    this.#collector = new Collector({
+      ...parts,
+      delivery: this.#delivery,
+      counters: this.#counters,
+      marks: this.#marks,
+    });
     this.#users = users;
     this.#positions = positions;
     this.#turn = turn;
@@ -280,6 +283,16 @@ export class PresenceEngine {
     return this.#users.record(uid);
   }
 
+  /** The record as observers may see it: without changes worth telling that are not published yet. */
+  shownState(uid: number): UserPresenceState {
+    return this.#turn.shownRecord(uid);
+  }
+
+  /** Whether the open turn would tell about the user if it ended now. */
+  isWorthTelling(userId: UserId): boolean {
+    return this.#turn.isWorthTelling(this.#users.find(userId));
+  }
+
   userId(uid: number): UserId {
     return this.#users.ids.name(uid);
   }
@@ -297,6 +310,11 @@ export class PresenceEngine {
   /** Highest published position. */
   get position(): number {
     return this.#positions.published;
+  }
+
+  /** Highest position given out, published or not: to be reserved before a token that contains it leaves. */
+  get allocatedPosition(): number {
+    return this.#positions.allocated;
   }
 
   isConnected(userId: UserId): boolean {

@@ -10,6 +10,7 @@ import type { PresenceUpdate, TurnChanges } from './engine-api.ts';
 import { type Comparable, notifyReason } from './notify-rules.ts';
 import type { Positions } from './positions.ts';
 import { stateOfCode } from './state-codes.ts';
+import type { UserPresenceState } from './user-presence-state.ts';
 import type { UserTable } from './user-table.ts';
 
 interface Before extends Comparable {
@@ -29,6 +30,8 @@ export class Turn {
   readonly #unpersisted = new Set<number>();
   /** Positions of updates that are taken but not yet published. */
   readonly #taken = new Map<number, number>();
+  /** Of the same users: the record that was published last. */
+  readonly #shown = new Map<number, UserPresenceState>();
   /** Latest time any command of this turn was given. */
   #now = 0;
 
@@ -58,7 +61,7 @@ export class Turn {
   /** Ends the turn. `onTold` hears of every user whose `lastFederationUpdateTs` has just moved. */
   take(onTold: (uid: number) => void): TurnChanges {
     const updates: PresenceUpdate[] = [];
-    const first = this.#positions.allocated + 1;
+    const allocatedBefore = this.#positions.allocated;
     for (const [uid, before] of this.#before) {
       const update = this.#close(uid, before);
       if (update === null) continue;
@@ -70,14 +73,32 @@ export class Turn {
     this.#before.clear();
     this.#forced.clear();
     this.#now = 0;
-    if (updates.length > 0) this.#positions.openTurn(first);
+    if (updates.length > 0) this.#positions.openTurn(allocatedBefore);
     return { updates, pings, position: this.#positions.allocated };
   }
 
   /** The update may be shown from now on. */
-  published({ uid, position }: PresenceUpdate): void {
-    if (this.#taken.get(uid) === position) this.#taken.delete(uid);
+  published({ uid, position, state }: PresenceUpdate): void {
+    if (this.#taken.get(uid) === position) {
+      this.#taken.delete(uid);
+      this.#shown.delete(uid);
+    } else if (this.#taken.has(uid)) this.#shown.set(uid, state);
     if (position > (this.#users.position[uid] as number)) this.#users.position[uid] = position;
+  }
+
+  /** Whether the turn would tell about the user if it ended now. */
+  isWorthTelling(uid: number): boolean {
+    const before = this.#before.get(uid);
+    if (before === undefined) return false;
+    return this.#forced.has(uid) || notifyReason(before, this.#snapshot(uid), this.#activeWindowMs) !== null;
+  }
+
+  /** The record as observers may see it: without changes worth telling that are not published. */
+  shownRecord(uid: number): UserPresenceState {
+    const shown = this.#shown.get(uid);
+    if (shown !== undefined) return shown;
+    const before = this.#before.get(uid);
+    return before !== undefined && this.isWorthTelling(uid) ? this.#record(uid, before) : this.#users.record(uid);
   }
 
   /** The position to save with the user's row: of the last update that was taken, published or not. */
@@ -110,6 +131,7 @@ export class Turn {
     this.#taken.set(uid, position);
     const state = users.record(uid);
     const previousState = stateOfCode(before.state);
+    if (!this.#shown.has(uid)) this.#shown.set(uid, this.#record(uid, before));
     this.#counters.addNotified(users.isLocal(uid) ? 'local' : 'remote', reason, previousState, state.state);
     return { uid, state, previousState, position, reason };
   }
@@ -124,6 +146,10 @@ export class Turn {
     this.#pings.clear();
     this.#counters.add('pings', pings.length);
     return pings;
+  }
+
+  #record(uid: number, { state, ...fields }: Before): UserPresenceState {
+    return Object.freeze({ userId: this.#users.ids.name(uid), state: stateOfCode(state), ...fields });
   }
 
   #snapshot(uid: number): Before {

@@ -1,2 +1,10 @@
 /** The presence service; what others may rely on is in presence-api.ts. */
+export { formatEvent, formatStatus } from './format-presence.ts';
 export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
+export { createPresenceHandler } from './presence-handler.ts';
+export {
+  DEFAULT_LIMITS,
+  DEFAULT_TIMERS,
+  type PresenceParts,
+  type PresenceSettings,
+} from './presence-options.ts';

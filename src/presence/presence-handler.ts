@@ -1,0 +1,360 @@
+/**
+ * The presence service: the only driver of the engine, and what ties it to store, routers, federation and clock.
+ *
+ *     command ─▶ engine ─▶ turn closes ─▶ store ─▶ published ─▶ observers, servers
+ *                                                     └─▶ routers ─▶ routed ─▶ observers, servers ─▶ store
+ *
+ * Each arrow that takes time has a file of its own; what is here is the wiring and the public operations.
+ */
+import { PresenceEngine } from '../core/presence-engine.ts';
+import type {
+  Collection,
+  CollectOptions,
+  Deliveries,
+  PresenceUpdate,
+  RemotePresence,
+  RouteResult,
+  RoutingAnswer,
+  SyncClaim,
+  TurnChanges,
+} from '../core/engine-api.ts';
+import type { UserPresenceState } from '../core/user-presence-state.ts';
+import { type DeviceId, type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import type { PresenceState } from '../matrix/presence-state.ts';
+import type { Timer } from '../ports/clock.ts';
+import { PortError } from '../ports/errors.ts';
+import type { MembershipChange } from '../ports/room-directory.ts';
+import { ActivitySaver } from './activity-saver.ts';
+import { type Background, inBackground } from './background.ts';
+import { checkPresenceEntries, checkUserIds } from './check-input.ts';
+import { EventBodies } from './event-bodies.ts';
+import { formatStatus } from './format-presence.ts';
+import { InterestKeeper } from './interest-keeper.ts';
+import { loadPresence } from './load-presence.ts';
+import { PositionBlock } from './position-block.ts';
+import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
+import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
+import type { PresenceParts, PresenceSettings } from './presence-options.ts';
+import { RoutingQueue } from './routing-queue.ts';
+import { sendSnapshots } from './send-snapshots.ts';
+import { TurnCommitter } from './turn-committer.ts';
+
+const SWEEP_INTERVAL_MS = 60_000;
+
+/** Makes a presence service; `start()` it before anything else. */
+export function createPresenceHandler(settings: PresenceSettings, parts: PresenceParts): PresenceHandler {
+  return new Handler(settings, parts);
+}
+
+class Handler implements PresenceHandler {
+  readonly #settings: PresenceSettings;
+  readonly #parts: PresenceParts;
+  readonly #background: Background;
+  readonly #metrics: PresenceMetrics;
+  readonly #positions: PositionBlock;
+  readonly #committer: TurnCommitter;
+  readonly #routing: RoutingQueue;
+  readonly #interest: InterestKeeper;
+  readonly #activity: ActivitySaver;
+  readonly #bodies: EventBodies;
+  readonly #listeners = new Set<(users: readonly UserId[]) => void>();
+  #started: PresenceEngine | null = null;
+  #subscription: Disposable | null = null;
+  #tickTimer: Timer | null = null;
+  #sweepTs = 0;
+  #isStopped = false;
+
+  constructor(settings: PresenceSettings, parts: PresenceParts) {
+    const { store, router, clock, logger, schedule = setImmediate } = parts;
+    this.#settings = settings;
+    this.#parts = parts;
+    const background: Background = { clock, logger, schedule };
+    this.#background = background;
+    this.#metrics = createPresenceMetrics(parts.metrics, {
+      stats: () => this.#started?.stats() ?? null,
+      pendingUpdates: () => this.#committer.pending,
+      unsavedActivity: () => this.#activity.size,
+      routingQueue: () => this.#routing.size,
+      eventBodies: () => this.#bodies.size,
+    });
+    const shared = { ...background, store, metrics: this.#metrics };
+    this.#positions = new PositionBlock(store);
+    this.#committer = new TurnCommitter({
+      ...shared,
+      positions: this.#positions,
+      takeChanges: () => this.#engine.takeChanges(),
+      onWrite: (updates) => {
+        for (const update of updates) this.#activity.forget(update.state.userId);
+      },
+      onDurable: (changes) => this.#publish(changes),
+    });
+    this.#routing = new RoutingQueue({
+      ...shared,
+      router,
+      route: (batch, answer) => this.#route(batch, answer),
+      routePings: (pings, answer) => this.#send(this.#engine.routePings(pings, answer)),
+    });
+    this.#interest = new InterestKeeper({
+      ...background,
+      router,
+      isConnected: (userId) => this.#engine.isConnected(userId),
+      apply: (userId, interest) => this.#deliver(this.#engine.setInterest(userId, interest)),
+    });
+    this.#activity = new ActivitySaver({
+      ...shared,
+      drain: () => {
+        this.#committer.close();
+        return this.#engine.drainUnpersisted();
+      },
+    });
+    this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
+  }
+
+  get mode(): PresenceSettings['mode'] {
+    return this.#settings.mode;
+  }
+
+  get position(): number {
+    return this.#engine.position;
+  }
+
+  async start(): Promise<void> {
+    const { logger } = this.#parts;
+    const startPosition = await this.#positions.start();
+    const engine = new PresenceEngine({ ...this.#settings, startPosition });
+    this.#started = engine;
+    const { rows, subscription } = await loadPresence(engine, this.#parts, (change) => this.#membershipChanged(change));
+    this.#subscription = subscription;
+    // Disabled: everybody who was online is told to be offline. Otherwise there is nothing to save.
+    await this.#committer.commit();
+    this.#scheduleTick();
+    this.#activity.start();
+    logger.info({ users: rows, mode: this.mode, position: startPosition }, 'presence started');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#subscription?.[Symbol.dispose]();
+    this.#tickTimer?.cancel();
+    this.#tickTimer = null;
+    if (this.#started === null) return;
+    await this.#committer.stop();
+    await this.#routing.stop();
+    await this.#activity.stop();
+  }
+
+  async setPresence(userId: UserId, deviceId: DeviceId, state: PresenceState, statusMsg: string | null): Promise<void> {
+    this.#refuseWhenStopped('setPresence');
+    if (this.mode !== 'tracked') return;
+    this.#engine.setPresence(userId, deviceId, state, statusMsg, this.#now());
+    await this.#committer.commit();
+  }
+
+  beginSync(userId: UserId, deviceId: DeviceId, options: BeginSyncOptions): SyncSession | Promise<SyncSession> {
+    if (this.#isStopped) return NO_SESSION;
+    const engine = this.#engine;
+    const isNew = !engine.isConnected(userId);
+    const isCounted = options.setPresence !== 'offline';
+    engine.beginSync(userId, deviceId, claimOf(options), isCounted, this.#now());
+    this.#committer.request();
+    let isOpen = true;
+    const session: SyncSession = {
+      end: () => {
+        if (!isOpen || this.#isStopped) return;
+        isOpen = false;
+        engine.endSync(userId, deviceId, isCounted, this.#now());
+        this.#committer.request();
+      },
+    };
+    const interest = this.#askInterest(userId, isNew);
+    const isTold = !engine.isWorthTelling(userId);
+    if (isTold && interest === undefined) return session;
+    // A state that could not be saved is no reason to refuse the sync; it is tried again.
+    const saved = isTold ? undefined : this.#committer.commit().catch(() => undefined);
+    return Promise.all([saved, interest]).then(() => session);
+  }
+
+  bumpPresenceActiveTime(userId: UserId, deviceId: DeviceId): void {
+    if (this.#isStopped) return;
+    this.#engine.bumpPresenceActiveTime(userId, deviceId, this.#now());
+    this.#committer.request();
+  }
+
+  getState(userId: UserId): UserPresenceState {
+    const uid = this.#engine.uidOf(userId);
+    return uid < 0 ? this.#engine.stateOf(userId) : this.#engine.shownState(uid);
+  }
+
+  canSee(observer: UserId, target: UserId): boolean | Promise<boolean> {
+    const engine = this.#engine;
+    if (engine.canSee(observer, target)) return true;
+    // Whoever is connected has been asked about; others may still be watchers by routing.
+    if (!this.#parts.router.hasCallbacks || engine.uidOf(target) < 0 || engine.interestOf(observer) !== null)
+      return false;
+    return this.#interest
+      .lookUp(observer)
+      .then((interest) => interest === 'ALL' || (interest?.includes(target) ?? false));
+  }
+
+  collect(observer: UserId, options: CollectOptions): Collection {
+    if (this.mode !== 'disabled') return this.#engine.collect(observer, options);
+    // The round of "offline" at the start reaches tokens from before it, and nothing else reaches anybody.
+    if (options.since === null) return { uids: [], next: { position: this.position, resume: null } };
+    return this.#engine.collect(observer, { ...options, extras: [] });
+  }
+
+  eventBody(uid: number): string {
+    return this.#bodies.get(uid, this.#now());
+  }
+
+  statusBody(userId: UserId): string {
+    return formatStatus(this.getState(userId), this.#now());
+  }
+
+  async sendLocalOnlinePresenceTo(users: Iterable<UserId>): Promise<void> {
+    const checked = checkUserIds(users);
+    this.#refuseWhenStopped('sendLocalOnlinePresenceTo');
+    if (this.mode === 'disabled') return;
+    const isLocal = (userId: UserId): boolean => serverNameOf(userId) === this.#settings.serverName;
+    const local = checked.filter(isLocal);
+    if (local.length > 0) await this.#mark(local);
+    if (this.mode !== 'tracked') return;
+    const remote = checked.filter((userId) => !isLocal(userId));
+    await sendSnapshots(remote, this.#engine, this.#interest, this.#parts.federation);
+  }
+
+  async setPresenceForUsers(users: ReadonlyMap<UserId, PresenceEntry>): Promise<void> {
+    const entries = checkPresenceEntries(users, this.#settings);
+    this.#refuseWhenStopped('setPresenceForUsers');
+    if (this.mode === 'disabled') {
+      this.#parts.logger.warn({ users: entries.size }, 'presence is disabled: what a module set is ignored');
+      return;
+    }
+    this.#engine.setPresenceForUsers(entries, this.#now());
+    await this.#committer.commit();
+  }
+
+  invalidateInterestedUsers(users?: Iterable<UserId>): void {
+    const checked = users === undefined ? undefined : checkUserIds(users);
+    if (!this.#isStopped && this.mode !== 'disabled') this.#interest.invalidate(checked);
+  }
+
+  async receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void> {
+    this.#refuseWhenStopped('receiveRemote');
+    if (this.mode !== 'tracked') return;
+    const ofOrigin = entries.filter(({ userId }) => serverNameOf(userId) === origin);
+    this.#metrics.addDropped('foreign', entries.length - ofOrigin.length);
+    // A router may name anybody; without one, somebody whom nobody here can see is not worth keeping.
+    const { hasCallbacks } = this.#parts.router;
+    const wanted = ofOrigin.filter(({ userId }) => hasCallbacks || this.#engine.isOfInterest(userId));
+    this.#metrics.addDropped('stranger', ofOrigin.length - wanted.length);
+    if (wanted.length === 0) return;
+    this.#engine.receiveRemote(wanted, this.#now());
+    await this.#committer.commit();
+  }
+
+  removeDevice(userId: UserId, deviceId: DeviceId): void {
+    if (this.#isStopped) return;
+    this.#engine.removeDevice(userId, deviceId, this.#now());
+    this.#committer.request();
+  }
+
+  removeUser(userId: UserId): void {
+    if (this.#isStopped) return;
+    this.#engine.removeUser(userId, this.#now());
+    this.#committer.request();
+  }
+
+  onNotify(listener: (users: readonly UserId[]) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  get #engine(): PresenceEngine {
+    if (this.#started === null) throw new Error('the presence service has not been started');
+    return this.#started;
+  }
+
+  #now(): number {
+    return this.#parts.clock.now();
+  }
+
+  #refuseWhenStopped(operation: string): void {
+    if (this.#isStopped) throw new PortError('presence', operation, true, 'the server is stopping');
+  }
+
+  #askInterest(userId: UserId, isNew: boolean): void | Promise<void> {
+    if (this.mode === 'disabled') return;
+    if (isNew) return this.#interest.begin(userId);
+    this.#interest.refresh(userId);
+  }
+
+  #membershipChanged({ membership, roomId, userId }: MembershipChange): void {
+    if (membership === 'join') this.#engine.join(userId, roomId);
+    else this.#engine.leave(userId, roomId);
+  }
+
+  #publish(changes: TurnChanges): void {
+    const { updates, pings } = changes;
+    for (const update of updates) this.#bodies.drop(update.uid);
+    const deliveries = this.#engine.publish(changes);
+    this.#metrics.observeFanout(deliveries.pairs, updates.length);
+    this.#metrics.addCounters(this.#engine.takeCounters());
+    this.#deliver(deliveries);
+    this.#routing.add(updates, pings);
+  }
+
+  #route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult['kept'] {
+    const result = this.#engine.route(batch, answer);
+    this.#metrics.addDropped('routed_limit', result.dropped);
+    this.#deliver(result);
+    return result.kept;
+  }
+
+  async #mark(local: readonly UserId[]): Promise<void> {
+    const { store } = this.#parts;
+    const { marks, deliveries } = this.#engine.markFullPresence(local);
+    await this.#positions.cover(Math.max(...marks.values()));
+    await this.#metrics.timeStore('write_marks', () => store.writeFullPresenceMarks(marks));
+    this.#deliver(deliveries);
+  }
+
+  #deliver({ observers, servers }: Deliveries): void {
+    this.#send(servers);
+    // Positions given out between turns are covered by half a block; see to it that it stays so.
+    if (this.#positions.isLow(this.position)) {
+      inBackground(this.#background, 'positions', this.#positions.cover(this.position));
+    }
+    if (observers.length === 0) return;
+    const users: UserId[] = [];
+    for (const uid of observers) users.push(this.#engine.userId(uid));
+    this.#metrics.addWoken(users.length);
+    for (const listener of this.#listeners) listener(users);
+  }
+
+  #send(servers: Deliveries['servers']): void {
+    for (const [server, states] of servers) this.#parts.federation.sendPresence(server, states);
+  }
+
+  #scheduleTick(): void {
+    this.#tickTimer = this.#parts.clock.setTimeout(() => {
+      const now = this.#now();
+      this.#engine.tick(now);
+      this.#committer.request();
+      this.#metrics.addCounters(this.#engine.takeCounters());
+      if (now >= this.#sweepTs) {
+        this.#sweepTs = now + SWEEP_INTERVAL_MS;
+        this.#interest.sweep();
+      }
+      this.#scheduleTick();
+    }, this.#engine.tickMs);
+  }
+}
+
+/** For syncs that come in while the server stops. */
+const NO_SESSION: SyncSession = { end: () => undefined };
+
+function claimOf({ setPresence, explicit, rateLimited }: BeginSyncOptions): SyncClaim | null {
+  return setPresence === 'offline' || rateLimited ? null : { state: setPresence, explicit };
+}

@@ -1,0 +1,130 @@
+/**
+ * Hands published updates to the routers: one batch at a time, and while it is out the newest update of each user waits.
+ *
+ * Default routing never waits for this. An answer takes effect at once and is saved with it; when saving fails it is tried
+ * again until it succeeds or the source's next answer replaces it.
+ */
+import type { PresenceUpdate, RouteResult, RoutingAnswer } from '../core/engine-api.ts';
+import type { UserId } from '../matrix/identifiers.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { PresenceStore, RoutedAnswer } from '../ports/presence-store.ts';
+import type { Router } from '../router-host/index.ts';
+import { type Background, inBackground } from './background.ts';
+import type { PresenceMetrics } from './presence-metrics.ts';
+
+const RETRY_MS = 1_000;
+const MAX_ANSWERS_PER_WRITE = 500;
+
+export interface RoutingQueueOptions extends Background {
+  readonly router: Router;
+  readonly store: Pick<PresenceStore, 'writeRouted'>;
+  readonly metrics: PresenceMetrics;
+  /** Puts an answer into effect and tells those concerned. Must not throw. */
+  readonly route: (batch: readonly PresenceUpdate[], answer: RoutingAnswer) => RouteResult['kept'];
+  /** The same for keep-alives, which go to other servers only and change no kept answer. Must not throw. */
+  readonly routePings: (pings: readonly PresenceUpdate[], answer: RoutingAnswer) => void;
+}
+
+export class RoutingQueue {
+  readonly #options: RoutingQueueOptions;
+  #waiting = new Map<number, PresenceUpdate>();
+  #waitingPings = new Map<number, PresenceUpdate>();
+  #isOut = false;
+  /** Answers in effect that are not saved yet. */
+  readonly #unsaved = new Map<UserId, RoutedAnswer>();
+  #isSaving = false;
+  #saved: Promise<void> = Promise.resolve();
+  #retry: Timer | null = null;
+
+  constructor(options: RoutingQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Updates that wait for the batch before. */
+  get size(): number {
+    return this.#waiting.size + this.#waitingPings.size;
+  }
+
+  add(updates: readonly PresenceUpdate[], pings: readonly PresenceUpdate[]): void {
+    if (!this.#options.router.hasCallbacks) return;
+    for (const update of updates) {
+      this.#waiting.set(update.uid, update);
+      this.#waitingPings.delete(update.uid);
+    }
+    for (const ping of pings) if (!this.#waiting.has(ping.uid)) this.#waitingPings.set(ping.uid, ping);
+    this.#next();
+  }
+
+  /** Users who are forgotten altogether. */
+  forget(userId: UserId): void {
+    this.#unsaved.delete(userId);
+  }
+
+  /** Saves what is not saved, once. Waits for no module. */
+  async stop(): Promise<void> {
+    this.#waiting.clear();
+    this.#waitingPings.clear();
+    await this.#saved;
+    this.#save();
+    await this.#saved;
+    this.#retry?.cancel();
+    this.#retry = null;
+  }
+
+  #next(): void {
+    while (!this.#isOut && this.size > 0) {
+      const batch = [...this.#waiting.values()];
+      const pings = [...this.#waitingPings.values()];
+      this.#waiting = new Map();
+      this.#waitingPings = new Map();
+      const states = batch.map((update) => update.state);
+      for (const ping of pings) states.push(ping.state);
+      const answer = this.#options.router.getUsersForStates(states);
+      if (!(answer instanceof Promise)) {
+        this.#take(batch, pings, answer);
+        continue;
+      }
+      this.#isOut = true;
+      const done = answer
+        .then((late) => this.#take(batch, pings, late))
+        .finally(() => {
+          this.#isOut = false;
+          this.#next();
+        });
+      inBackground(this.#options, 'routing', done);
+    }
+  }
+
+  #take(batch: readonly PresenceUpdate[], pings: readonly PresenceUpdate[], answer: RoutingAnswer): void {
+    if (batch.length > 0) {
+      for (const kept of this.#options.route(batch, answer)) this.#unsaved.set(kept.userId, kept);
+    }
+    if (pings.length > 0) this.#options.routePings(pings, answer);
+    this.#save();
+  }
+
+  #save(): void {
+    if (this.#isSaving || this.#unsaved.size === 0) return;
+    this.#retry?.cancel();
+    this.#retry = null;
+    this.#isSaving = true;
+    this.#saved = this.#saveAll();
+    inBackground(this.#options, 'saving routing answers', this.#saved);
+  }
+
+  async #saveAll(): Promise<void> {
+    const { store, metrics, clock, logger } = this.#options;
+    try {
+      while (this.#unsaved.size > 0) {
+        const chunk = [...this.#unsaved.values()].slice(0, MAX_ANSWERS_PER_WRITE);
+        await metrics.timeStore('write_routed', () => store.writeRouted(chunk));
+        for (const saved of chunk) if (this.#unsaved.get(saved.userId) === saved) this.#unsaved.delete(saved.userId);
+      }
+    } catch (err) {
+      logger.warn({ err, answers: this.#unsaved.size }, 'routing answers could not be saved; it will be tried again');
+      this.#retry = clock.setTimeout(() => this.#save(), RETRY_MS);
+    } finally {
+      this.#isSaving = false;
+    }
+  }
+}
