@@ -1,0 +1,301 @@
+// oxlint-disable typescript/no-extraneous-class, typescript/no-misused-promises -- these are what modules are written like
+import { afterEach, describe, expect, it } from 'vitest';
+import { ManualClock, MemoryMetrics, RecordingLogger } from '../adapters/memory/index.ts';
+import type { ModuleApi, ModuleDefinition } from '../module/index.ts';
+import { createTestServices } from '../../test/support/test-services.ts';
+import { raise, stateOf } from '../../test/support/host-context.ts';
+import { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
+import type { LoadedModule } from './load-modules.ts';
+import { ModuleHost } from './module-host.ts';
+
+const u = stateOf('@u:test');
+const hosts: ModuleHost[] = [];
+afterEach(async () => {
+  await Promise.all(hosts.splice(0).map((host) => host.stop()));
+});
+
+function makeHost(more: object = {}) {
+  const clock = new ManualClock();
+  const logger = new RecordingLogger();
+  const host = new ModuleHost({ clock, logger, metrics: new MemoryMetrics(), watchdog: null, ...more });
+  hosts.push(host);
+  return { host, clock, logger, ...createTestServices() };
+}
+
+function loaded(...definitions: unknown[]): LoadedModule[] {
+  return definitions.map((definition, index) => ({
+    module: './router.ts',
+    name: String(index),
+    path: ['modules', index],
+    callbacks: DEFAULT_CALLBACK_LIMITS,
+    file: '/etc/router.ts',
+    definition: definition as ModuleDefinition,
+    config: { index },
+  }));
+}
+
+const pair = { getUsersForStates: () => ({ '@x:test': [u] }), getInterestedUsers: () => ['@u:test'] };
+
+describe('constructing modules', () => {
+  it('row 123: goes in list order, one after the other, with the configuration and the api', async () => {
+    const order: unknown[] = [];
+    class First {
+      constructor(config: unknown, api: ModuleApi) {
+        order.push(['first', config, api.serverName]);
+      }
+    }
+    const second = async (config: unknown): Promise<void> => {
+      order.push(['second begins', config]);
+      await Promise.resolve();
+      order.push(['second ends']);
+    };
+    const third = { setup: (config: unknown) => void order.push(['third', config]) };
+    const { host, services } = makeHost();
+    await host.construct(loaded(First, second, third), services);
+    expect(order).toEqual([
+      ['first', { index: 0 }, 'test'],
+      ['second begins', { index: 1 }],
+      ['second ends'],
+      ['third', { index: 2 }],
+    ]);
+  });
+
+  it.each([
+    [
+      'a class that registers itself',
+      class {
+        readonly #to = '@x:test';
+        constructor(_: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks(this);
+        }
+        getUsersForStates() {
+          return { [this.#to]: [u] } as const;
+        }
+        getInterestedUsers() {
+          return ['@u:test'] as const;
+        }
+      },
+    ],
+    [
+      'a class as old compilers write it',
+      (() => {
+        function Old(this: object, _: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks(this as typeof pair as never);
+        }
+        Object.assign(Old.prototype as object, pair);
+        return Old;
+      })(),
+    ],
+    ['a function that registers', (_: unknown, api: ModuleApi) => api.registerPresenceRouterCallbacks(pair as never)],
+    ['a function that returns callbacks', () => pair],
+    ['an asynchronous function', async () => pair],
+    [
+      'a function keyword',
+      function router() {
+        return pair;
+      },
+    ],
+    ['an object with callbacks', pair],
+    ['an object with setup that returns callbacks', { setup: async () => pair }],
+    [
+      'an object with setup that registers',
+      { setup: (_: unknown, api: ModuleApi) => api.registerPresenceRouterCallbacks(pair as never) },
+    ],
+  ])('accepts %s', async (_what, definition) => {
+    const { host, services } = makeHost();
+    await host.construct(loaded(definition), services);
+    expect(host.router.hasCallbacks).toBe(true);
+    expect(host.router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
+    expect(host.router.getInterestedUsers('@x:test')).toEqual(['@u:test']);
+  });
+
+  it('asks nobody until all are constructed', async () => {
+    const { host, services } = makeHost();
+    const during: boolean[] = [];
+    await host.construct(
+      loaded(pair, () => void during.push(host.router.hasCallbacks)),
+      services,
+    );
+    expect(during).toEqual([false]);
+    expect(host.router.hasCallbacks).toBe(true);
+  });
+
+  it('row 86: accepts a module that registers nothing, or an empty pair', async () => {
+    const { host, services } = makeHost();
+    class Nothing {
+      constructor(_: unknown, api: ModuleApi) {
+        api.registerPresenceRouterCallbacks({});
+        api.registerPresenceRouterCallbacks({ getUsersForStates: undefined });
+      }
+    }
+    await host.construct(
+      loaded(Nothing, () => undefined, {}),
+      services,
+    );
+    expect(host.router.hasCallbacks).toBe(false);
+  });
+
+  it('registers again after the first pair when a module does so twice', async () => {
+    const order: number[] = [];
+    const numbered = (n: number) => ({ getUsersForStates: () => (order.push(n), {}), getInterestedUsers: () => [] });
+    const { host, services } = makeHost();
+    const twice = (_: unknown, api: ModuleApi): void => {
+      api.registerPresenceRouterCallbacks(numbered(1));
+      api.registerPresenceRouterCallbacks(numbered(2));
+    };
+    await host.construct(loaded(twice, numbered(3)), services);
+    await host.router.getUsersForStates([u]);
+    expect(order).toEqual([1, 2, 3]);
+  });
+
+  it('refuses to register once the module is constructed', async () => {
+    const { host, services } = makeHost();
+    let api: ModuleApi | undefined;
+    await host.construct(
+      loaded((_: unknown, given: ModuleApi) => void (api = given)),
+      services,
+    );
+    expect(() => api?.registerPresenceRouterCallbacks(pair as never)).toThrow(
+      /only while the module is being constructed/,
+    );
+    expect(() => api?.registerWebResource('/late', () => new Response())).toThrow(/only while/);
+  });
+
+  it.each([
+    [
+      'a class',
+      class {
+        constructor() {
+          throw new Error('no database');
+        }
+      },
+      'no database',
+    ],
+    ['a function', () => raise('no database'), '"no database" was thrown'],
+    ['an asynchronous function', async () => raise(new Error('no database')), 'no database'],
+    ['setup', { setup: () => raise(null) }, 'null was thrown'],
+  ])('stops the start when %s throws, naming entry and file', async (_what, definition, says) => {
+    const { host, services } = makeHost();
+    await expect(
+      host.construct(
+        loaded(() => undefined, definition),
+        services,
+      ),
+    ).rejects.toMatchObject({
+      name: 'ModuleLoadError',
+      reason: 'construction_failed',
+      message: `modules[1] (./router.ts): /etc/router.ts: could not be constructed: ${says}`,
+    });
+  });
+
+  it('stops the start when construction does not finish', async () => {
+    const { host, services } = makeHost({ constructTimeoutMs: 20 });
+    const never = (): Promise<void> => new Promise(() => undefined);
+    await expect(host.construct(loaded(never), services)).rejects.toThrow(/construction did not finish within 0.02 s/);
+  });
+
+  it.each([
+    [
+      'a class',
+      class {
+        constructor(_: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks({ getUsersForStates: () => ({}) } as never);
+        }
+      },
+    ],
+    [
+      'a class that catches the error',
+      class {
+        constructor(_: unknown, api: ModuleApi) {
+          try {
+            api.registerPresenceRouterCallbacks({ getUsersForStates: () => ({}) } as never);
+          } catch {
+            /* it is none of my business */
+          }
+        }
+      },
+    ],
+    ['a function', () => ({ getUsersForStates: () => ({}) })],
+    ['an object', { getUsersForStates: () => ({}) }],
+  ])('row 85: stops the start when %s registers half a pair', async (_what, definition) => {
+    const { host, services } = makeHost();
+    await expect(host.construct(loaded(definition), services)).rejects.toMatchObject({
+      name: 'ModuleLoadError',
+      reason: 'half_a_pair',
+      message:
+        'modules[0] (./router.ts): /etc/router.ts: getUsersForStates is registered without getInterestedUsers; register both, or neither',
+    });
+  });
+
+  it('refuses callbacks that are no functions', async () => {
+    const { host, services } = makeHost();
+    const wrong = { getUsersForStates: 'yes', getInterestedUsers: () => [] };
+    await expect(host.construct(loaded(wrong), services)).rejects.toThrow(
+      /getUsersForStates is "yes" rather than a function/,
+    );
+  });
+
+  it('takes down what was constructed before a failure', async () => {
+    const { host, services, clock } = makeHost();
+    const disposed: string[] = [];
+    const first = (_: unknown, api: ModuleApi) => {
+      api.loopingBackgroundCall(() => undefined, 1000);
+      return { [Symbol.dispose]: () => void disposed.push('first') };
+    };
+    await expect(
+      host.construct(
+        loaded(first, () => raise(new Error('no'))),
+        services,
+      ),
+    ).rejects.toThrow('no');
+    expect(disposed).toEqual(['first']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('stopping', () => {
+  it('disposes of the modules, last first, and waits for them', async () => {
+    const order: string[] = [];
+    const { host, services } = makeHost();
+    class First {
+      async [Symbol.asyncDispose](): Promise<void> {
+        await Promise.resolve();
+        order.push('first');
+      }
+      [Symbol.dispose](): void {
+        order.push('not this one');
+      }
+    }
+    await host.construct(
+      loaded(First, () => ({ [Symbol.dispose]: () => void order.push('second') })),
+      services,
+    );
+    await host.stop();
+    expect(order).toEqual(['second', 'first']);
+  });
+
+  it('does not wait for ever, and goes on when one throws', async () => {
+    const order: string[] = [];
+    const { host, services, logger } = makeHost({ stopTimeoutMs: 20 });
+    await host.construct(
+      loaded(
+        () => ({ [Symbol.dispose]: () => void order.push('first') }),
+        () => ({ [Symbol.asyncDispose]: () => new Promise(() => undefined) }),
+        () => ({ [Symbol.dispose]: () => raise(new Error('no')) }),
+      ),
+      services,
+    );
+    await host.stop();
+    expect(order).toEqual(['first']);
+    expect(logger.messages('warn')).toHaveLength(2);
+  });
+
+  it('does not wait for ever for a callback that hangs', async () => {
+    const { host, services } = makeHost({ stopTimeoutMs: 20 });
+    const hangs = { getUsersForStates: () => new Promise(() => undefined), getInterestedUsers: () => [] };
+    await host.construct(loaded(hangs), services);
+    const routes = host.router.getUsersForStates([u]);
+    await host.stop();
+    expect(routes).toBeInstanceOf(Promise);
+  });
+});
