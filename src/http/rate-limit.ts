@@ -4,6 +4,8 @@
  * Memory is bounded: a bucket that has run empty is forgotten, and beyond `maxKeys` the one that was used longest ago
  * goes, which is in that key's favour. Source: the reference server's `rc_…` settings; pure but for the clock.
  */
+import { MatrixError } from '../matrix/errors.ts';
+
 export interface RateLimit {
   /** What leaks in a second. */
   readonly perSecond: number;
@@ -95,4 +97,14 @@ export class RateLimiter {
       this.#buckets.delete(key);
     }
   }
+}
+
+/** Takes one for `key`. @throws MatrixError 429 `M_LIMIT_EXCEEDED` with `retry_after_ms` */
+export function enforceLimit(limiter: Pick<RateLimiter, 'take'>, key: string): void {
+  throwIfLimited(limiter.take(key));
+}
+
+/** @throws MatrixError 429 `M_LIMIT_EXCEEDED` when there is something to wait for */
+export function throwIfLimited(waitMs: number): void {
+  if (waitMs > 0) throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests', { retry_after_ms: waitMs });
 }
