@@ -1,0 +1,88 @@
+/**
+ * `npm run bench`: every benchmark, a table on the terminal, and the figures as JSON in bench/results/.
+ *
+ * `npm run bench -- delivery requests idle start engine` runs some of them; `--quick` makes them small, to see that
+ * they work. Benchmarks are never tests: a slow machine makes nothing fail, a missed target is only said.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { deliveryRows, FULL_SCALE, idleRows, requestRows, type ScenarioScale, startRows } from './load/scenarios.ts';
+import { type BenchReport, type BenchRow, formatNumber } from './row.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const QUICK_SCALE: ScenarioScale = {
+  runs: 1,
+  observers: 50,
+  changes: 40,
+  requests: 3000,
+  idleClients: 300,
+  storedUsers: 5000,
+};
+
+const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<readonly BenchRow[]>>> = {
+  delivery: deliveryRows,
+  requests: requestRows,
+  idle: idleRows,
+  start: startRows,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false } },
+});
+const names = positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals;
+const unknown = names.filter((name) => !Object.hasOwn(BENCHMARKS, name));
+if (unknown.length > 0) {
+  console.error(`no such benchmark: ${unknown.join(', ')}; there are ${Object.keys(BENCHMARKS).join(', ')}`);
+  process.exitCode = 2;
+} else {
+  await main();
+}
+
+async function main(): Promise<void> {
+  // What is measured is the program as it is installed.
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+  const description = values.quick ? null : describeMachine();
+  const rows: BenchRow[] = [];
+  for (const name of names) {
+    const startedAt = new Date().toISOString();
+    console.error(`measuring: ${name} …`);
+    const measured = await BENCHMARKS[name]!(values.quick ? QUICK_SCALE : FULL_SCALE);
+    rows.push(...measured);
+    if (description !== null) save(name, { startedAt, ...description, rows: measured });
+  }
+  printTable(rows);
+}
+
+/** One file a benchmark, so that one can be run again by itself. */
+function save(name: string, report: BenchReport): void {
+  const dir = join(ROOT, 'bench/results');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+}
+
+function printTable(rows: readonly BenchRow[]): void {
+  for (const { what, measured, unit, comparedWith, value, target, isMet } of rows) {
+    const against = comparedWith === null ? '' : ` against ${formatNumber(comparedWith)}`;
+    console.log(`${isMet ? 'met   ' : 'MISSED'}  ${what}`);
+    console.log(`        ${formatNumber(measured)} ${unit}${against}: ${formatNumber(value)} (${target})`);
+  }
+}
+
+function describeMachine(): Pick<BenchReport, 'machine' | 'nodeVersion' | 'commit'> {
+  const git = (...args: string[]): string => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+  return {
+    machine: {
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryBytes: totalmem(),
+      os: `${platform()} ${release()} ${arch()}`,
+    },
+    nodeVersion: process.version,
+    commit: { id: git('rev-parse', '--short', 'HEAD'), date: git('log', '-1', '--format=%cI') },
+  };
+}
