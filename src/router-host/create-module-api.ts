@@ -14,7 +14,7 @@ import {
 import type { ModuleApi, ModuleLogger } from '../module/module-api.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { BackgroundCalls } from './background-calls.ts';
-import { checkDelay, checkFunction, checkPresenceForUsers, checkUserId, checkUsers } from './check-arguments.ts';
+import { checkDelay, checkFunction, checkUserId, checkUsers } from './check-arguments.ts';
 import { show } from './describe-value.ts';
 import type { HostContext } from './host-context.ts';
 import type { AccountLookups, ModuleServices } from './module-services.ts';
@@ -57,14 +57,8 @@ export function createModuleApi(parts: ModuleApiParts): ModuleApi {
       const pair = checkPair(callbacks, parts.onHalfPair);
       if (pair !== null) parts.register(pair);
     },
-    async sendLocalOnlinePresenceTo(users) {
-      const checked = checkUsers('sendLocalOnlinePresenceTo', users);
-      if (checked.length > 0) await presence.sendLocalOnlinePresenceTo(checked);
-    },
-    async setPresenceForUsers(users) {
-      const checked = checkPresenceForUsers(users, services);
-      if (checked.size > 0) await presence.setPresenceForUsers(checked);
-    },
+    sendLocalOnlinePresenceTo: async (users) => presence.sendLocalOnlinePresenceTo(users),
+    setPresenceForUsers: async (users) => presence.setPresenceForUsers(users),
     invalidateInterestedUsers(users) {
       const checked = users === undefined ? undefined : checkUsers('invalidateInterestedUsers', users);
       router.forgetObservers(checked);

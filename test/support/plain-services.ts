@@ -7,8 +7,6 @@ export function createPlainServices(): ModuleServices {
     publicBaseurl: 'https://test/',
     workerName: null,
     runsBackgroundTasks: true,
-    busyEnabled: false,
-    maxStatusMsgBytes: 100,
     presence: {
       sendLocalOnlinePresenceTo: async () => undefined,
       setPresenceForUsers: async () => undefined,

@@ -13,8 +13,6 @@ export function createTestServices(more: Partial<ModuleServices> = {}) {
     publicBaseurl: 'https://test/',
     workerName: null,
     runsBackgroundTasks: true,
-    busyEnabled: false,
-    maxStatusMsgBytes: 100,
     presence,
     accounts: null,
     ...more,
