@@ -12,13 +12,13 @@ const RESULTS = join(ROOT, 'bench/results');
 const NAMES = ['delivery', 'requests', 'idle', 'start', 'engine'] as const;
 const NOTES = join(ROOT, 'bench/notes.md');
 
-const reports = NAMES.map((name) => read<BenchReport>(name)).filter((report) => report !== null);
-const soak = read<SoakResult & Omit<BenchReport, 'rows'>>('soak');
+const reports = NAMES.map((name) => read(name) as BenchReport | null).filter((report) => report !== null);
+const soak = read('soak') as (SoakResult & Omit<BenchReport, 'rows'>) | null;
 writeFileSync(join(ROOT, 'docs/reference/benchmarks.md'), render());
 
-function read<T>(name: string): T | null {
+function read(name: string): unknown {
   const file = join(RESULTS, `${name}.json`);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : null;
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
 }
 
 function render(): string {
