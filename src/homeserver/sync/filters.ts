@@ -21,6 +21,11 @@ export class SyncFilters {
     this.#accounts = accounts;
   }
 
+  /** Filters kept ready. */
+  get size(): number {
+    return this.#ready.size;
+  }
+
   /** At once where nothing has to be looked up. */
   resolve(userId: UserId, parameter: string | null): SyncFilter | Promise<SyncFilter> {
     if (parameter === null || parameter === '') return DEFAULT_FILTER;
