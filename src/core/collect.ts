@@ -2,8 +2,11 @@
  * What one sync is to be told: everything the observer may see that their token does not cover.
  *
  * Increments come from the observer's inbox if it reaches back to the token, else from looking at everybody visible. A
- * snapshot is due without a token, after a full-presence mark, and when more was gained at once than an inbox holds. `limit` cuts, and the
- * cursor says what is owed: `resume` r with position p means users last told of at a position in (r, p].
+ * snapshot is due without a token, after a full-presence mark, and when more was gained at once than an inbox holds.
+ *
+ * `limit` cuts, and the cursor says what is owed: `resume` r with position p means users whose position is in (r, p]. Positions
+ * are even. An even r is what is left of a snapshot: those who are not offline. An odd r is what a snapshot leaves out: those who went
+ * offline after the token before it, in (r - 1, p]. So the token alone, in any process, is enough to lose nothing.
  */
 import type { CollectOptions, Collection, PresenceCursor } from './engine-api.ts';
 import type { Counters } from './counters.ts';
@@ -31,7 +34,6 @@ export interface CollectParts {
   readonly counters: Counters;
   /** Full-presence marks: uid → position. */
   readonly marks: ReadonlyMap<number, number>;
-  readonly maxPendingPerObserver: number;
 }
 
 export class Collector {
@@ -50,7 +52,7 @@ export class Collector {
     const token = { ...since, position: Math.min(since.position, this.#published) };
     if (slot >= 0) this.#parts.inboxes.noteToken(slot, token.position);
     return this.#isSnapshotDue(observer, slot, token.position)
-      ? this.#snapshot(observer, slot, token.position, options)
+      ? this.#snapshot(observer, slot, isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position, options)
       : this.#increment(observer, slot, token, options);
   }
 
@@ -65,11 +67,11 @@ export class Collector {
   }
 
   /**
-   * Everybody visible who is not offline. With a token, those who went offline after it are told of in the next increment: a
-   * snapshot never names them, and they must not be lost.
+   * Everybody visible who is not offline. With a token, those who went offline after it are owed by the next: a snapshot never
+   * names them, and they must not be lost.
    */
   #snapshot(observer: number, slot: number, since: number | null, options: CollectOptions): Collection {
-    const { counters, maxPendingPerObserver, users, visibility } = this.#parts;
+    const { counters, users, visibility } = this.#parts;
     counters.add('snapshots');
     const listed: Candidate[] = [];
     const wentOffline: Candidate[] = [];
@@ -80,63 +82,56 @@ export class Collector {
       if (withOffline || !users.isOffline(uid)) this.#add(listed, uid, position);
       else if (since !== null && position > since) wentOffline.push({ uid, position });
     });
-    const extras = this.#extras(observer, options);
-    if (slot < 0 || wentOffline.length > maxPendingPerObserver / 2) {
-      for (const { uid, position } of wentOffline) this.#add(listed, uid, position);
-    } else if (wentOffline.length > 0) {
-      this.#owe(
-        slot,
-        wentOffline.filter(({ uid }) => this.#listed.mark(uid)),
-      );
-    }
-    // Extras whom nothing else lists are offline; those come first, because a cursor cannot owe them.
-    const first = extras.filter(({ uid }) => this.#listed.mark(uid)).sort(byPosition);
+    // Whom nothing lists yet is offline; no cursor can owe those, so they come first.
+    const first = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
+    const gone = wentOffline.filter(({ uid }) => this.#listed.mark(uid));
     listed.sort(byPosition);
     const position = this.#published;
     const limit = options.limit ?? Infinity;
-    if (first.length + listed.length <= limit) return { uids: uidsOf(first, listed), next: { position, resume: null } };
-    const taken = listed.slice(0, Math.max(0, limit - first.length));
-    const resume = taken.at(-1)?.position ?? 0;
-    // Never-told users have no position to resume from.
-    this.#owe(slot, [...first.slice(limit), ...listed.slice(taken.length).filter((one) => one.position <= resume)]);
-    return { uids: uidsOf(first.slice(0, limit), taken), next: { position, resume } };
+    if (first.length + listed.length <= limit) {
+      const resume = gone.length > 0 ? oddFrom(since ?? 0) : null;
+      return { uids: uidsOf(first, listed), next: { position, resume } };
+    }
+    first.push(...gone.sort(byPosition));
+    this.#owe(slot, first.slice(limit));
+    const takenFirst = first.slice(0, limit);
+    const taken = takeUpTo(listed, limit - takenFirst.length);
+    const left = listed.slice(taken.length);
+    // Whoever was never told of has no position to be owed by.
+    this.#owe(
+      slot,
+      left.filter((one) => one.position === 0),
+    );
+    const resume = left.length === 0 ? null : evenFrom(taken.at(-1)?.position ?? 0);
+    return { uids: uidsOf(takenFirst, taken), next: { position, resume } };
   }
 
   #increment(observer: number, slot: number, since: PresenceCursor, options: CollectOptions): Collection {
     this.#beginList();
     const news = this.#newsSince(observer, slot, since.position, options);
     const owed = since.resume === null ? [] : this.#owed(observer, since.position, since.resume, options);
+    const isEven = !isOdd(since.resume);
     const first: Candidate[] = [];
     for (const extra of this.#extras(observer, options)) {
       if (!this.#listed.mark(extra.uid)) continue;
-      const canResume = extra.position > 0 && extra.position <= since.position && !this.#isOffline(extra.uid);
-      (canResume ? owed : first).push(extra);
+      const canBeOwed = isEven && extra.position > 0 && extra.position <= since.position && !this.#isOffline(extra.uid);
+      (canBeOwed ? owed : first).push(extra);
     }
     owed.sort(byPosition);
     const limit = options.limit ?? Infinity;
     if (first.length + owed.length + news.length <= limit) {
       return { uids: uidsOf(first, owed, news), next: { position: this.#published, resume: null } };
     }
-    return this.#cut(slot, since.position, limit, { first, owed, news });
-  }
-
-  /** The first `limit` of the three, in their order, and the cursor that owes the rest. */
-  #cut(
-    slot: number,
-    since: number,
-    limit: number,
-    { first, owed, news }: Record<'first' | 'owed' | 'news', readonly Candidate[]>,
-  ): Collection {
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
-    const takenOwed = owed.slice(0, limit - takenFirst.length);
-    const takenNews = news.slice(0, limit - takenFirst.length - takenOwed.length);
+    const takenOwed = takeUpTo(owed, limit - takenFirst.length);
+    const takenNews = news.slice(0, Math.max(0, limit - takenFirst.length - takenOwed.length));
     const uids = uidsOf(takenFirst, takenOwed, takenNews);
     if (takenOwed.length < owed.length) {
-      const resume = takenOwed.at(-1)?.position ?? (owed[0] as Candidate).position - 1;
-      return { uids, next: { position: since, resume } };
+      const from = takenOwed.at(-1)?.position ?? (owed[0] as Candidate).position - 2;
+      return { uids, next: { position: since.position, resume: isEven ? evenFrom(from) : oddFrom(from) } };
     }
-    return { uids, next: { position: takenNews.at(-1)?.position ?? since, resume: null } };
+    return { uids, next: { position: takenNews.at(-1)?.position ?? since.position, resume: null } };
   }
 
   /** Everybody with something after `since`, by position. */
@@ -161,12 +156,15 @@ export class Collector {
     return news.sort(byPosition);
   }
 
-  /** What an earlier cut left: part of a snapshot, so without those who are offline unless they were asked for. */
+  /** What the snapshot before left, by its cursor's `resume`. */
   #owed(observer: number, until: number, resume: number, options: CollectOptions): Candidate[] {
     const owed: Candidate[] = [];
+    const onlyOffline = isOdd(resume);
+    const from = onlyOffline ? resume - 1 : resume;
     this.#parts.visibility.eachVisible(observer, (uid, position) => {
-      if (position <= resume || position > until) return;
-      if (this.#isOffline(uid) && !options.includeOffline) return;
+      if (position <= from || position > until) return;
+      const isWanted = onlyOffline ? this.#isOffline(uid) : options.includeOffline || !this.#isOffline(uid);
+      if (!isWanted) return;
       if (this.#isAccepted(uid, options)) this.#add(owed, uid, position);
     });
     return owed;
@@ -209,6 +207,26 @@ export class Collector {
   #add(list: Candidate[], uid: number, position: number): void {
     if (this.#listed.mark(uid)) list.push({ uid, position });
   }
+}
+
+/** The first `count`, and whoever comes next at a position that a cursor could not tell from the last one's. */
+function takeUpTo(sorted: readonly Candidate[], count: number): readonly Candidate[] {
+  let end = Math.max(0, Math.min(count, sorted.length));
+  const last = end === 0 ? -1 : evenFrom((sorted[end - 1] as Candidate).position);
+  if (last > 0) while ((sorted[end]?.position ?? Infinity) <= last) end++;
+  return sorted.slice(0, end);
+}
+
+function isOdd(resume: number | null): boolean {
+  return resume !== null && resume % 2 !== 0;
+}
+
+function evenFrom(position: number): number {
+  return position + (position % 2);
+}
+
+function oddFrom(position: number): number {
+  return position % 2 === 0 ? position + 1 : position;
 }
 
 function byPosition(a: Candidate, b: Candidate): number {

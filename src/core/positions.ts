@@ -4,10 +4,13 @@
  * Positions of a turn are given out when the turn is taken and shown when it is published, which is after its rows are durable.
  * Positions given out in between (routed deliveries, gains of interest, marks) are not shown before that turn either:
  * an observer who had moved past them would miss the turn.
+ *
+ * All are even, so that a cursor can say one thing more by an odd number (see collect.ts).
  */
 
 interface OutstandingTurn {
-  readonly first: number;
+  /** Last position given out before the turn. */
+  readonly before: number;
   readonly last: number;
 }
 
@@ -17,8 +20,8 @@ export class Positions {
   readonly #outstanding: OutstandingTurn[] = [];
 
   constructor(start: number) {
-    this.#allocated = start;
-    this.#published = start;
+    this.#allocated = start + (start % 2);
+    this.#published = this.#allocated;
   }
 
   /** Highest given out. */
@@ -38,12 +41,13 @@ export class Positions {
 
   /** A fresh position; call `settle` when what it stands for has been delivered. */
   next(): number {
-    return ++this.#allocated;
+    this.#allocated += 2;
+    return this.#allocated;
   }
 
-  /** Positions `first` and later, up to the last one given out, belong to a turn that is now being made durable. */
-  openTurn(first: number): void {
-    this.#outstanding.push({ first, last: this.#allocated });
+  /** What was given out after `before` belongs to a turn that is now being made durable. */
+  openTurn(before: number): void {
+    this.#outstanding.push({ before, last: this.#allocated });
   }
 
   /** Turns whose last position is not greater than `last` have been delivered. */
@@ -54,6 +58,6 @@ export class Positions {
 
   settle(): void {
     const [first] = this.#outstanding;
-    this.#published = first === undefined ? this.#allocated : first.first - 1;
+    this.#published = first === undefined ? this.#allocated : first.before;
   }
 }

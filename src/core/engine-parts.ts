@@ -1,0 +1,71 @@
+/**
+ * The parts of an engine and how they know each other: the one place where they are put together.
+ */
+import { Collector } from './collect.ts';
+import { Counters } from './counters.ts';
+import { Delivery } from './delivery.ts';
+import type { EngineOptions } from './engine-api.ts';
+import { Inboxes } from './inboxes.ts';
+import { Interest } from './interest.ts';
+import { KeptAnswers } from './kept-answers.ts';
+import { Observers } from './observers.ts';
+import { Positions } from './positions.ts';
+import { Records } from './records.ts';
+import { Rooms } from './rooms.ts';
+import { TimerWheel } from './timer-wheel.ts';
+import { Turn } from './turn.ts';
+import { UserTable } from './user-table.ts';
+import { Visibility } from './visibility.ts';
+
+export interface EngineParts {
+  readonly users: UserTable;
+  readonly positions: Positions;
+  readonly counters: Counters;
+  readonly wheel: TimerWheel;
+  readonly turn: Turn;
+  readonly records: Records;
+  readonly observers: Observers;
+  readonly rooms: Rooms;
+  readonly inboxes: Inboxes;
+  readonly interest: Interest;
+  readonly kept: KeptAnswers;
+  readonly visibility: Visibility;
+  readonly delivery: Delivery;
+  readonly collector: Collector;
+  /** Full-presence marks: uid → position. */
+  readonly marks: Map<number, number>;
+}
+
+export function createParts(options: EngineOptions, tickMs: number): EngineParts {
+  const { limits, mode, timers } = options;
+  const users = new UserTable(options.serverName);
+  const positions = new Positions(options.startPosition);
+  const counters = new Counters();
+  const turn = new Turn(users, positions, counters, timers.lastActiveGranularityMs);
+  const wheel = new TimerWheel(tickMs);
+  const records = new Records(users, turn, wheel, timers, mode);
+  const observers = new Observers(users, timers.observerLingerMs);
+  const rooms = new Rooms(users, options.excludedRooms, (slot) => observers.uid[slot] as number);
+  const inboxes = new Inboxes(users, limits.maxPendingPerObserver);
+  const interest = new Interest(users);
+  const kept = new KeptAnswers(users);
+  const visibility = new Visibility(users, rooms, observers, interest, kept);
+  const base = {
+    users,
+    positions,
+    counters,
+    turn,
+    wheel,
+    records,
+    observers,
+    rooms,
+    inboxes,
+    interest,
+    kept,
+    visibility,
+  };
+  const delivery = new Delivery(base, limits.maxRoutedPerUser, mode === 'tracked');
+  const marks = new Map<number, number>();
+  const collector = new Collector({ ...base, delivery, marks });
+  return { ...base, delivery, marks, collector };
+}
