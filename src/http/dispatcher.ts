@@ -23,7 +23,8 @@ const MAX_UNAUTHENTICATED_BODY_BYTES = 65_536;
 const MAX_BODY_BYTES_AT_ONCE = 128 * 1024 * 1024;
 const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
 
-export type Authenticate = (accessToken: string) => Requester | Promise<Requester>;
+/** `from` is where the token came from, for those who note it. */
+export type Authenticate = (accessToken: string, from: { readonly ip: string }) => Requester | Promise<Requester>;
 
 export interface DispatcherOptions {
   readonly routes: readonly Route[];
@@ -136,7 +137,7 @@ export class Dispatcher {
       this.#readThenRun(exchange, route);
       return;
     }
-    const requester = this.#options.authenticate(token);
+    const requester = this.#options.authenticate(token, exchange);
     if (requester instanceof Promise) {
       requester
         .then((known) => {
