@@ -27,7 +27,7 @@ export interface TurnCommitterOptions extends Background {
   readonly metrics: PresenceMetrics;
   /** Called with updates that are about to be written: whatever older rows of the same users wait elsewhere are obsolete. */
   readonly onWrite: (updates: readonly PresenceUpdate[]) => void;
-  /** The changes are durable, or need not be (keep-alives). Must not throw. */
+  /** The changes are durable, or need not be (keep-alives). */
   readonly onDurable: (changes: TurnChanges) => void;
 }
 
@@ -49,6 +49,7 @@ export class TurnCommitter {
   #written: Promise<void> = Promise.resolve();
   #retry: Timer | null = null;
   #retryMs = FIRST_RETRY_MS;
+  #failingSinceTs: number | null = null;
   #refusal: { readonly error: unknown } | null = null;
 
   constructor(options: TurnCommitterOptions) {
@@ -86,27 +87,26 @@ export class TurnCommitter {
     }
     this.#pendingPosition = position;
     this.#waiting.push(...this.#joining.splice(0));
-    if (pings.length > 0) this.#options.onDurable({ updates: [], pings, position: 0 });
+    if (pings.length > 0) this.#publish({ updates: [], pings, position: 0 });
     if (this.#isWriting) return;
     if (this.#pending.size === 0) this.#release();
     else if (this.#refusal !== null) this.#refuse(this.#refusal.error);
-    else this.#write();
+    else if (updates.length > 0 || this.#waiting.length > 0 || this.#retry === null) this.#write();
   }
 
   /** Closes the turn and tries once more to write everything. Resolves when that is done, one way or the other. */
   async stop(): Promise<void> {
     this.#refusal = null;
+    this.#cancelRetry();
     this.close();
     await this.#written;
-    this.#retry?.cancel();
-    this.#retry = null;
+    this.#cancelRetry();
     if (this.#pending.size === 0) return;
     this.#options.logger.error({ updates: this.#pending.size }, 'presence updates could not be saved before the end');
   }
 
   #write(): void {
-    this.#retry?.cancel();
-    this.#retry = null;
+    this.#cancelRetry();
     this.#isWriting = true;
     this.#written = this.#writeAll();
     inBackground(this.#options, 'turn', this.#written);
@@ -130,9 +130,10 @@ export class TurnCommitter {
         this.#failed(error, this.#options.clock.now() - startTs);
         return;
       }
-      if (this.#retryMs !== FIRST_RETRY_MS) this.#options.logger.info({}, 'presence is saved again');
+      if (this.#failingSinceTs !== null) this.#options.logger.info({}, 'presence is saved again');
+      this.#failingSinceTs = null;
       this.#retryMs = FIRST_RETRY_MS;
-      this.#options.onDurable({ updates, pings: [], position });
+      this.#publish({ updates, pings: [], position });
       for (const waiter of waiting) waiter.resolve();
     }
     // In the same step as the look at `#pending`: a turn that closes from now on starts a write of its own.
@@ -153,6 +154,20 @@ export class TurnCommitter {
     }
   }
 
+  #publish(changes: TurnChanges): void {
+    try {
+      this.#options.onDurable(changes);
+    } catch (err) {
+      // What is durable stays acknowledged, whatever a listener does.
+      this.#options.logger.error({ err }, 'telling about presence failed');
+    }
+  }
+
+  #cancelRetry(): void {
+    this.#retry?.cancel();
+    this.#retry = null;
+  }
+
   #putBack(taken: ReadonlyMap<number, PresenceUpdate>): void {
     const newer = this.#pending;
     this.#pending = new Map();
@@ -163,17 +178,18 @@ export class TurnCommitter {
   #failed(error: unknown, tookMs: number): void {
     this.#isWriting = false;
     const { clock, logger } = this.#options;
-    const retryMs = this.#retryMs;
-    logger.error(
-      { err: error, updates: this.#pending.size, retryMs },
-      'presence could not be saved; it will be tried again',
-    );
-    this.#retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    const updates = this.#pending.size;
+    // A flood of requests is not to become a flood of lines: the first failure, then those of the retries.
+    if (this.#failingSinceTs === null)
+      logger.error({ err: error, updates }, 'presence could not be saved; it will be tried again');
+    this.#failingSinceTs ??= clock.now();
     if (tookMs > SLOW_FAILURE_MS) this.#refusal = { error };
     this.#retry = clock.setTimeout(() => {
       this.#refusal = null;
+      this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+      logger.warn({ updates: this.#pending.size, sinceTs: this.#failingSinceTs }, 'trying again to save presence');
       if (!this.#isWriting) this.#write();
-    }, retryMs);
+    }, this.#retryMs);
     this.#refuse(error);
   }
 

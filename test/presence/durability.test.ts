@@ -1,0 +1,351 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryPresenceStore } from '../../src/adapters/memory/presence-store.ts';
+import { PortError } from '../../src/ports/errors.ts';
+import type { PresenceStore } from '../../src/ports/presence-store.ts';
+import { Rig, sqliteStore, StubRouter, UnreliableStore } from './rig.ts';
+
+const ALICE = '@alice:test';
+const BOB = '@bob:test';
+const ROOM = '!room:test';
+const full = new PortError('database', 'write', true, 'the disk is full');
+
+const stores: readonly (readonly [string, () => PresenceStore])[] = [
+  ['memory', () => new MemoryPresenceStore()],
+  ['SQLite', sqliteStore],
+];
+
+describe.each(stores)('what survives a crash, with %s', (_name, makeStore) => {
+  async function start(router?: StubRouter): Promise<Rig> {
+    const rig = await Rig.start({ store: makeStore(), ...(router === undefined ? {} : { router }) });
+    rig.rooms.join(ROOM, ALICE, BOB);
+    return rig;
+  }
+
+  it('row 233: a state that was acknowledged is there after a crash, with its status', async () => {
+    const rig = await start();
+    await rig.put(ALICE, 'unavailable', 'at lunch');
+    const after = await rig.successor();
+    expect(after.status(ALICE)).toMatchObject({ presence: 'unavailable', status_msg: 'at lunch' });
+  });
+
+  it('row 234: activity is saved by a clean stop, and moves no position', async () => {
+    const rig = await start();
+    await rig.put(ALICE, 'online');
+    const { position } = rig.handler;
+    await rig.advance(20_000);
+    rig.handler.bumpPresenceActiveTime(ALICE, 'DEVICE');
+    const activeTs = rig.clock.now();
+    await rig.advance(3_000);
+    await rig.handler.stop();
+    expect(rig.handler.position).toBe(position);
+    const after = await rig.successor();
+    expect(after.handler.getState(ALICE).lastActiveTs).toBe(activeTs);
+  });
+
+  it('row 234: activity is saved once a minute, too', async () => {
+    const rig = await start();
+    const session = await rig.client(ALICE).begin({ setPresence: 'online' });
+    await rig.advance(50_000);
+    rig.handler.bumpPresenceActiveTime(ALICE, 'DEVICE');
+    const activeTs = rig.clock.now();
+    await rig.advance(11_000);
+    expect((await rig.successor()).handler.getState(ALICE).lastActiveTs).toBe(activeTs);
+    session.end();
+  });
+
+  it('row 55: saving activity is not a change that anybody is told about', async () => {
+    const rig = await start();
+    const bob = rig.client(BOB);
+    const session = await rig.client(ALICE).begin({ setPresence: 'online' });
+    await bob.sync();
+    await rig.advance(30_000);
+    rig.handler.bumpPresenceActiveTime(ALICE, 'DEVICE');
+    await rig.advance(35_000);
+    expect(await bob.sync()).toEqual(new Map());
+    session.end();
+  });
+
+  it('positions never go back, and tokens from before a crash miss nothing', async () => {
+    const rig = await start();
+    const bob = rig.client(BOB);
+    await rig.put(ALICE, 'online', 'one');
+    await bob.sync();
+    const before = rig.handler.position;
+    await rig.put(ALICE, 'online', 'two');
+    const after = await rig.successor();
+    expect(after.handler.position).toBeGreaterThan(before);
+    const later = after.client(BOB);
+    later.cursor = bob.cursor;
+    expect([...(await later.sync())]).toMatchObject([[ALICE, { status_msg: 'two' }]]);
+    expect(await later.sync()).toEqual(new Map());
+    await after.put(ALICE, 'online', 'three');
+    expect([...(await later.sync())]).toMatchObject([[ALICE, { status_msg: 'three' }]]);
+    const third = await after.successor();
+    expect(third.handler.position).toBeGreaterThan(after.handler.position);
+  });
+
+  it('kept routing answers survive: the watcher sees the source in sync and in GET', async () => {
+    const router = new StubRouter();
+    router.route = () => new Map([[ALICE, ['@watcher:test']]] as const);
+    const rig = await Rig.start({ store: makeStore(), router });
+    const watcher = rig.client('@watcher:test');
+    await watcher.sync();
+    await rig.put(ALICE, 'online', 'hello');
+    await rig.settle();
+    const after = await rig.successor({ router: new StubRouter() });
+    const later = after.client('@watcher:test');
+    later.cursor = watcher.cursor;
+    expect([...(await later.sync())]).toMatchObject([[ALICE, { presence: 'online', status_msg: 'hello' }]]);
+    expect([...(await after.client('@watcher:test', 'NEW').sync()).keys()]).toEqual([ALICE]);
+    expect(await after.handler.canSee('@watcher:test', ALICE)).toBe(true);
+    expect(await after.handler.canSee('@other:test', ALICE)).toBe(false);
+  });
+
+  it('an answer that names nobody any more is forgotten on disk, too', async () => {
+    const router = new StubRouter();
+    router.route = () => new Map([[ALICE, ['@watcher:test']]] as const);
+    const rig = await Rig.start({ store: makeStore(), router });
+    await rig.put(ALICE, 'online', 'one');
+    router.route = () => new Map();
+    await rig.put(ALICE, 'online', 'two');
+    await rig.settle();
+    const after = await rig.successor({ router: new StubRouter() });
+    expect(await after.handler.canSee('@watcher:test', ALICE)).toBe(false);
+  });
+
+  it('full-presence marks survive, and still deliver once per device', async () => {
+    const rig = await start();
+    await rig.put(ALICE, 'online');
+    const [one, two] = [rig.client(BOB, 'ONE'), rig.client(BOB, 'TWO')];
+    await one.sync();
+    await two.sync();
+    await rig.handler.sendLocalOnlinePresenceTo([BOB]);
+    const after = await rig.successor();
+    for (const old of [one, two]) {
+      const client = after.client(BOB, old.deviceId);
+      client.cursor = old.cursor;
+      expect([...(await client.sync()).keys()]).toEqual([ALICE]);
+      expect(await client.sync()).toEqual(new Map());
+    }
+  });
+
+  it('nobody stays online for ever after a crash', async () => {
+    const rig = await start();
+    const session = await rig.client(ALICE).begin({ setPresence: 'online' });
+    const after = await rig.successor();
+    const bob = await after.client(BOB).watch();
+    await after.advance(45_000);
+    expect(after.status(ALICE)).toMatchObject({ presence: 'offline' });
+    expect(bob.statesOf(ALICE)).toEqual(['online', 'offline']);
+    session.end();
+  });
+
+  it('row 189: disabled, everybody who was online becomes offline once, for those with an older token', async () => {
+    const rig = await start();
+    const bob = rig.client(BOB);
+    await bob.sync();
+    await rig.put(ALICE, 'online', 'still here');
+    const seenOnline = rig.client(BOB, 'OTHER');
+    await seenOnline.sync();
+    const after = await rig.successor({ mode: 'disabled' });
+    for (const { cursor } of [bob, seenOnline]) {
+      const client = after.client(BOB);
+      client.cursor = cursor;
+      const events = [...(await client.sync())];
+      expect(events).toMatchObject([[ALICE, { presence: 'offline' }]]);
+      expect(events[0]?.[1]).not.toHaveProperty('status_msg');
+      expect(await client.sync()).toEqual(new Map());
+    }
+    const again = await after.successor({ mode: 'tracked' });
+    expect(again.status(ALICE)).toMatchObject({ presence: 'offline' });
+  });
+
+  it('row 190: disabled, an initial sync has no presence', async () => {
+    const rig = await start();
+    await rig.put(ALICE, 'online');
+    const after = await rig.successor({ mode: 'disabled' });
+    expect(await after.client(BOB).sync({ includeOffline: true })).toEqual(new Map());
+  });
+});
+
+describe('a store that fails', () => {
+  async function start(): Promise<{ rig: Rig; store: UnreliableStore }> {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    const rig = await Rig.start({ store });
+    rig.rooms.join(ROOM, ALICE, BOB);
+    store.error = full;
+    return { rig, store };
+  }
+
+  it('rejects the change, shows nothing of it, and makes it take effect when the store is back', async () => {
+    const { rig, store } = await start();
+    const bob = await rig.client(BOB).watch();
+    await rig.put(ALICE, 'online', 'old');
+    store.failing.add('write');
+    await expect(rig.put(ALICE, 'unavailable', 'new')).rejects.toBe(full);
+    expect(rig.status(ALICE)).toMatchObject({ presence: 'online', status_msg: 'old' });
+    expect([...(await rig.client(BOB, 'NEW').sync())]).toMatchObject([[ALICE, { status_msg: 'old' }]]);
+    expect(bob.statesOf(ALICE)).toEqual(['online']);
+    expect((await rig.successor({ store: store.inner })).status(ALICE)).toMatchObject({ status_msg: 'old' });
+    store.failing.clear();
+    await rig.advance(1_000);
+    expect(bob.statesOf(ALICE)).toEqual(['online', 'unavailable']);
+    expect(bob.lastOf(ALICE)).toMatchObject({ status_msg: 'new' });
+    expect((await rig.successor({ store: store.inner })).status(ALICE)).toMatchObject({ status_msg: 'new' });
+    expect(rig.metrics.value('thalamus_presence_store_failures', { operation: 'write' })).toBe(1);
+    expect(rig.metrics.value('thalamus_presence_pending_updates')).toBe(0);
+  });
+
+  it('that fails for long loses nothing: the newest state of each user is told once it is back', async () => {
+    const { rig, store } = await start();
+    const bob = await rig.client(BOB).watch();
+    store.failing.add('write');
+    for (let index = 0; index < 30; index++) {
+      await expect(rig.put(ALICE, 'online', `${index}`)).rejects.toBe(full);
+      await rig.advance(1_000);
+    }
+    expect(bob.seen).toEqual([]);
+    expect(rig.metrics.value('thalamus_presence_pending_updates')).toBe(1);
+    store.failing.clear();
+    await rig.advance(15_000);
+    expect(bob.seen).toMatchObject([[ALICE, { presence: 'online', status_msg: '29' }]]);
+    await rig.put(ALICE, 'online', 'after');
+    expect(bob.lastOf(ALICE)).toMatchObject({ status_msg: 'after' });
+    expect(rig.logger.messages('info')).toContain('presence is saved again');
+  });
+
+  it('the same change again is not acknowledged while the first is not saved', async () => {
+    const { rig, store } = await start();
+    store.failing.add('write');
+    await expect(rig.put(ALICE, 'online', 'x')).rejects.toBe(full);
+    await expect(rig.put(ALICE, 'online', 'x')).rejects.toBe(full);
+    store.failing.clear();
+    await rig.put(ALICE, 'online', 'x');
+    expect((await rig.successor({ store: store.inner })).status(ALICE)).toMatchObject({ status_msg: 'x' });
+  });
+
+  it('does not fail syncs, and does not show a state that is not saved', async () => {
+    const { rig, store } = await start();
+    store.failing.add('write');
+    const client = rig.client(ALICE);
+    const events = await client.sync({ setPresence: 'online' });
+    expect(events.get(ALICE)?.['presence'] ?? 'offline').toBe('offline');
+    expect(rig.status(ALICE)).toMatchObject({ presence: 'offline' });
+    store.failing.clear();
+    await rig.advance(1_000);
+    expect([...(await client.sync())]).toMatchObject([[ALICE, { presence: 'online' }]]);
+  });
+
+  it('is left alone during the pause when it is slow to fail', async () => {
+    const { rig, store } = await start();
+    store.failing.add('write');
+    let open = (): void => undefined;
+    store.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = rig.put(ALICE, 'online').then(
+      () => 'saved',
+      () => 'failed',
+    );
+    await rig.advance(200);
+    open();
+    expect(await first).toBe('failed');
+    store.gate = null;
+    const attempts = store.calls.length;
+    await expect(rig.put(BOB, 'online')).rejects.toBe(full);
+    expect(store.calls.length).toBe(attempts);
+    store.failing.clear();
+    await rig.advance(300);
+    expect(rig.status(BOB)).toMatchObject({ presence: 'online' });
+    await rig.put(BOB, 'unavailable');
+  });
+
+  it('changes that come in during a write are written together afterwards', async () => {
+    const { rig, store } = await start();
+    const bob = await rig.client(BOB).watch();
+    let open = (): void => undefined;
+    store.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = rig.put(ALICE, 'online', 'first');
+    await rig.settle();
+    const later = [rig.put(ALICE, 'online', 'second'), rig.put(ALICE, 'online', 'third'), rig.put(BOB, 'online')];
+    await rig.settle();
+    const writes = store.calls.filter((call) => call === 'write').length;
+    expect(writes).toBe(1);
+    store.gate = null;
+    open();
+    await Promise.all([first, ...later]);
+    expect(store.calls.filter((call) => call === 'write').length).toBe(2);
+    expect(bob.seen.filter(([sender]) => sender === ALICE).map(([, content]) => content['status_msg'])).toEqual([
+      'first',
+      'third',
+    ]);
+  });
+
+  it('keeps routing answers until they are saved', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    store.error = full;
+    const router = StubRouter.connecting({ [ALICE]: [BOB] });
+    const rig = await Rig.start({ store, router });
+    const bob = await rig.client(BOB).watch();
+    store.failing.add('writeRouted');
+    await rig.put(ALICE, 'online');
+    await rig.settle();
+    expect(bob.statesOf(ALICE)).toEqual(['online']);
+    expect(
+      await (await rig.successor({ store: store.inner, router: new StubRouter() })).handler.canSee(BOB, ALICE),
+    ).toBe(false);
+    store.failing.clear();
+    await rig.advance(1_500);
+    expect(
+      await (await rig.successor({ store: store.inner, router: new StubRouter() })).handler.canSee(BOB, ALICE),
+    ).toBe(true);
+  });
+
+  it('rejects a full-presence request that could not be saved', async () => {
+    const { rig, store } = await start();
+    store.failing.add('writeFullPresenceMarks');
+    await expect(rig.handler.sendLocalOnlinePresenceTo([BOB])).rejects.toBe(full);
+    store.failing.clear();
+    await rig.handler.sendLocalOnlinePresenceTo([BOB]);
+  });
+
+  it('says at the end what could not be saved', async () => {
+    const { rig, store } = await start();
+    store.failing.add('write');
+    await expect(rig.put(ALICE, 'online')).rejects.toBe(full);
+    await rig.handler.stop();
+    expect(rig.logger.messages('error')).toContain('presence updates could not be saved before the end');
+    expect(rig.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('stopping', () => {
+  it('saves what is under way, ends every timer, and refuses what comes later', async () => {
+    const store = new MemoryPresenceStore();
+    const rig = await Rig.start({ store });
+    const put = rig.put(ALICE, 'online', 'last words');
+    await rig.handler.stop();
+    await put;
+    await rig.handler.stop();
+    expect(rig.clock.pendingTimers).toBe(0);
+    await expect(rig.put(ALICE, 'offline')).rejects.toMatchObject({ transient: true });
+    const session = await rig.client(ALICE).begin({ setPresence: 'online' });
+    session.end();
+    expect((await rig.successor()).status(ALICE)).toMatchObject({ status_msg: 'last words' });
+  });
+
+  it('a thousand and more changes of one turn are written in pieces and told together', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    const rig = await Rig.start({ store });
+    const users = Array.from({ length: 1_200 }, (_, index) => `@user${index}:test` as const);
+    rig.rooms.join(ROOM, BOB, ...users);
+    const bob = await rig.client(BOB).watch();
+    const before = store.calls.length;
+    await Promise.all(users.map((userId) => rig.put(userId, 'online')));
+    expect(store.calls.slice(before).filter((call) => call === 'write').length).toBe(3);
+    expect(new Set(bob.seen.map(([sender]) => sender)).size).toBe(1_200);
+    expect(bob.seen.length).toBe(1_200);
+  });
+});
