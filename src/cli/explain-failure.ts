@@ -47,9 +47,12 @@ function withCause(error: Error): string {
   let text = error.message;
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
     if (!text.includes(cause.message)) text += ` (${cause.name}: ${cause.message})`;
+    else if (!PLAIN_NAMES.has(cause.name)) text += ` (${cause.name})`;
   }
   return text;
 }
+
+const PLAIN_NAMES = new Set(['Error', 'ConfigError']);
 
 function explainNetworkError(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;

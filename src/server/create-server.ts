@@ -1,48 +1,58 @@
 /**
  * The composition root: the one place that knows every adapter and puts the parts together, stage by stage.
  *
- * Start: modules' files, database, presence, modules' constructors, then listeners; a stop goes back the same way.
+ * Start: modules' files, database, homeserver, presence, modules' constructors, listeners. A stop goes back the same way, and so
+ * does a start that fails.
  */
-import { createLogging } from '../adapters/logging/pino-logger.ts';
-import { createPrometheusMetrics } from '../adapters/metrics/prometheus-metrics.ts';
-import { createSystemClock } from '../adapters/system-clock.ts';
 import type { Config } from '../config/config.ts';
 import type { HttpServer } from '../http/http-server.ts';
+import { createRateLimits } from '../http/rate-limits.ts';
+import { ModuleHost } from '../router-host/index.ts';
+import { buildHomeserver } from './build-homeserver.ts';
+import { constructModules } from './construct-modules.ts';
+import { createFoundation } from './foundation.ts';
 import { loadConfiguredModules } from './load-configured-modules.ts';
 import { moduleCacheDir } from './module-cache-dir.ts';
 import { openStorage } from './open-storage.ts';
-import { createReleases } from './releases.ts';
 import { applyReload } from './reload-config.ts';
 import type { Server, ServerOverrides } from './server.ts';
 import { startHttp } from './start-http.ts';
+import { startPresence } from './start-presence.ts';
+
+/** What is let go of without saving, last taken first, by `abandon`. */
+interface Crashable {
+  http: HttpServer | null;
+  database: { close(): void } | null;
+}
 
 /** Makes a server; nothing is opened until `start`. */
 export function createServer(config: Config, overrides: ServerOverrides = {}): Server {
-  const logging = overrides.logger === undefined ? createLogging(config.log) : null;
-  const logger = overrides.logger ?? (logging as NonNullable<typeof logging>).logger;
-  const metrics = overrides.metrics ?? createPrometheusMetrics({ serverName: config.serverName });
-  const clock = overrides.clock ?? createSystemClock();
-  const releases = createReleases(logger);
+  const foundation = createFoundation(config, overrides);
+  const { clock, logger, metrics, releases } = foundation;
+  const limits = createRateLimits(config.rateLimits, clock);
+  const open: Crashable = { http: null, database: null };
   let current = config;
-  let http: HttpServer | null = null;
-  let database: { close(): void } | null = null;
-  void clock;
 
-  async function open(): Promise<void> {
-    await loadConfiguredModules(config, moduleCacheDir(config, overrides));
+  async function openAll(): Promise<void> {
+    const modules = await loadConfiguredModules(config, moduleCacheDir(config, overrides));
     const storage = openStorage(config.database, logger, releases);
-    database = storage.database;
-    http = await startHttp({ config, logger, metrics, routes: [] }, releases);
+    open.database = storage.database;
+    const homeserver = await buildHomeserver(foundation, storage);
+    // A clock that a test moves knows nothing of a process that is held up.
+    const host = new ModuleHost({ clock, logger, metrics, watchdog: overrides.clock === undefined ? { fd: 1 } : null });
+    const presence = await startPresence(foundation, storage, homeserver, host.router);
+    await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
+    open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits });
   }
 
   return {
     logger,
     get addresses() {
-      return http?.addresses ?? [];
+      return open.http?.addresses ?? [];
     },
     start: async () => {
       try {
-        await open();
+        await openAll();
       } catch (error) {
         await releases.releaseAll();
         throw error;
@@ -51,19 +61,19 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     },
     stop: async () => {
       await releases.releaseAll();
-      http = null;
+      open.http = null;
       logger.info({}, 'server stopped');
     },
     abandon: async () => {
-      await http?.close(0);
-      database?.close();
+      open.database?.close();
+      await open.http?.close(0);
     },
     reload: (next) => {
       const report = applyReload(current, next, {
-        setLogLevel: (level) => logging?.setLevel(level),
-        setRateLimits: () => undefined,
-        setMaxRequestSize: (maxRequestBytes) => http?.setLimits({ maxRequestBytes }),
-        setTls: (material) => http?.setTls(material),
+        setLogLevel: foundation.setLogLevel,
+        setRateLimits: (next) => limits.setLimits(next),
+        setMaxRequestSize: (maxRequestBytes) => open.http?.setLimits({ maxRequestBytes }),
+        setTls: (material) => open.http?.setTls(material),
       });
       current = next;
       return report;

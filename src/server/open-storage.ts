@@ -1,10 +1,12 @@
 /**
- * First stage of a start: the database and the stores on it.
+ * Second stage of a start: the database and the stores on it.
  */
+import { SqliteAccountStore } from '../adapters/sqlite/account-store.ts';
+import { type Database, openDatabase } from '../adapters/sqlite/database.ts';
 import { SqlitePresenceStore } from '../adapters/sqlite/presence-store.ts';
 import { SqliteRoomStore } from '../adapters/sqlite/room-store.ts';
-import { type Database, openDatabase } from '../adapters/sqlite/database.ts';
 import type { DatabaseConfig } from '../config/config.ts';
+import type { AccountStore } from '../ports/account-store.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
 import type { RoomStore } from '../ports/room-store.ts';
@@ -12,8 +14,9 @@ import type { Releases } from './releases.ts';
 
 export interface Storage {
   readonly database: Database;
-  readonly presence: PresenceStore;
+  readonly accounts: AccountStore;
   readonly rooms: RoomStore;
+  readonly presence: PresenceStore;
 }
 
 /** @throws PortError whose message says what is wrong with the file */
@@ -24,6 +27,13 @@ export function openStorage(config: DatabaseConfig, logger: Logger, releases: Re
     ...(config.maxPageCount === null ? {} : { maxPageCount: config.maxPageCount }),
     logger,
   });
-  releases.add('database', () => database.close());
-  return { database, presence: new SqlitePresenceStore(database), rooms: new SqliteRoomStore(database) };
+  releases.add('database', () => {
+    database.close();
+  });
+  return {
+    database,
+    accounts: new SqliteAccountStore(database),
+    rooms: new SqliteRoomStore(database),
+    presence: new SqlitePresenceStore(database),
+  };
 }

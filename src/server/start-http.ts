@@ -1,37 +1,62 @@
 /**
  * Last stage of a start: the listeners. Nobody is let in before everything behind them is ready.
  */
-import type { Config } from '../config/config.ts';
+import { SyncFilters } from '../homeserver/sync/filters.ts';
+import { SyncService } from '../homeserver/sync/sync-service.ts';
+import { clientApiRoutes } from '../http/client-api/index.ts';
 import { createHttpServer, type HttpServer } from '../http/http-server.ts';
-import type { Route } from '../http/route.ts';
-import { MatrixError } from '../matrix/errors.ts';
-import type { Logger } from '../ports/logger.ts';
-import type { Metrics } from '../ports/metrics.ts';
+import type { RateLimits } from '../http/rate-limits.ts';
+import type { PresenceHandler } from '../presence/index.ts';
+import type { ModuleHost } from '../router-host/index.ts';
+import type { Homeserver } from './build-homeserver.ts';
+import type { Foundation } from './foundation.ts';
 import { readTls } from './read-tls.ts';
-import type { Releases } from './releases.ts';
 
 export interface HttpParts {
-  readonly config: Config;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly routes: readonly Route[];
+  readonly homeserver: Homeserver;
+  readonly presence: PresenceHandler;
+  readonly modules: ModuleHost;
+  readonly limits: RateLimits;
 }
 
 /** How long requests in flight may take to finish when the server stops. */
 const CLOSE_GRACE_MS = 4000;
 
 /** @throws Node's error for the first address that cannot be listened at, ConfigError for TLS files */
-export async function startHttp(
-  { config, logger, metrics, routes }: HttpParts,
-  releases: Releases,
-): Promise<HttpServer> {
+export async function startHttp(foundation: Foundation, parts: HttpParts): Promise<HttpServer> {
+  const { clock, config, logger, metrics, releases } = foundation;
+  const { homeserver, presence, modules, limits } = parts;
+  const { accounts, rooms, notifier } = homeserver;
   const { maxConnections } = config.limits;
+
+  const sync = new SyncService({
+    clock,
+    presence,
+    notifier,
+    rooms: rooms.sync,
+    accounts: accounts.accountData,
+    includeOfflineUsers: config.presence.includeOfflineUsersOnSync,
+  });
   const http = createHttpServer({
     listeners: config.listeners,
-    routes,
-    authenticate: () => {
-      throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unknown access token');
-    },
+    routes: clientApiRoutes({
+      accounts,
+      rooms,
+      presence,
+      sync,
+      syncFilters: new SyncFilters(accounts.accountData),
+      limits,
+      serverName: config.serverName,
+      publicBaseurl: config.publicBaseurl,
+      registrationEnabled: config.registration.enabled,
+      busyEnabled: config.presence.busyEnabled,
+      maxStatusMsgBytes: config.presence.maxStatusMsgBytes,
+      onActivity: (userId, deviceId) => {
+        presence.bumpPresenceActiveTime(userId, deviceId);
+      },
+    }),
+    authenticate: (token, from) => accounts.authenticator.authenticate(token, from),
+    webResources: modules.webResources,
     limits: { maxRequestBytes: config.maxRequestSize },
     metrics,
     logger,

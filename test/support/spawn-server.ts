@@ -128,13 +128,18 @@ export async function spawnServer(options: TestConfigOptions = {}): Promise<Spaw
   }
   const baseUrl = `http://127.0.0.1:${port}`;
   const serverName = options.serverName ?? 'test.example';
+  const client = createClientHelpers(baseUrl, serverName);
+  const end = async (signal: NodeJS.Signals): Promise<ProgramResult> => {
+    program.child.kill(signal);
+    const [result] = await Promise.all([program.ended, client.disconnect()]);
+    return result;
+  };
   const stop = async (): Promise<void> => {
-    program.child.kill('SIGKILL');
-    await program.ended;
+    await end('SIGKILL');
     rmSync(dir, { recursive: true, force: true });
   };
   return {
-    ...createClientHelpers(baseUrl, serverName),
+    ...client,
     baseUrl,
     serverName,
     dir,
@@ -143,13 +148,9 @@ export async function spawnServer(options: TestConfigOptions = {}): Promise<Spaw
       return program;
     },
     kill: async () => {
-      program.child.kill('SIGKILL');
-      await program.ended;
+      await end('SIGKILL');
     },
-    terminate: async (signal = 'SIGTERM') => {
-      program.child.kill(signal);
-      return program.ended;
-    },
+    terminate: (signal = 'SIGTERM') => end(signal),
     restart: start,
     changeConfig: (changed) => {
       changes = { ...changes, ...changed };

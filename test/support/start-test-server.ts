@@ -71,13 +71,20 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const baseUrl = `http://127.0.0.1:${port}`;
   const serverName = options.serverName ?? 'test.example';
 
-  const stop = async (): Promise<void> => {
-    if (isRunning) await server.stop();
+  const client = createClientHelpers(baseUrl, serverName);
+  // Open requests end with the server; connections without one must not be taken for the next server's.
+  const end = async (how: 'stop' | 'abandon'): Promise<void> => {
+    if (!isRunning) return;
     isRunning = false;
+    await Promise.all([server[how](), client.disconnect()]);
+  };
+
+  const stop = async (): Promise<void> => {
+    await end('stop');
     rmSync(dir, { recursive: true, force: true });
   };
   return {
-    ...createClientHelpers(baseUrl, serverName),
+    ...client,
     baseUrl,
     serverName,
     dir,
@@ -87,17 +94,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       return server;
     },
     restart: async (changed) => {
-      if (isRunning) await server.stop();
-      isRunning = false;
+      await end('stop');
       changes = { ...changes, ...changed };
       await start();
     },
-    kill: async () => {
-      isRunning = false;
-      await server.abandon();
-    },
+    kill: () => end('abandon'),
     metric: async (series) => {
-      const text = await (await fetch(`${baseUrl}/metrics`)).text();
+      const text = (await client.request('GET', '/metrics')).body as string;
       const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
       return line === undefined ? null : Number(line.slice(series.length + 1));
     },

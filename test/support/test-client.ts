@@ -1,6 +1,7 @@
 /**
  * A small Matrix client for tests: requests as they are on the wire, and users with the few operations that presence needs.
  */
+import { Agent, fetch, type Headers } from 'undici';
 
 export interface RequestOptions {
   readonly token?: string;
@@ -20,6 +21,8 @@ export interface TestResponse {
 }
 
 export interface ClientHelpers {
+  /** Closes the connections kept for a next request: the server is about to go. */
+  disconnect(): Promise<void>;
   /** `path` from the root, such as `/_matrix/client/v3/sync`, or below `/_matrix/client/v3` when it does not start with `/_`. */
   request(method: string, path: string, options?: RequestOptions): Promise<TestResponse>;
   /** Registers `@<localpart>:<server>` and logs in. The password is the localpart. */
@@ -56,6 +59,7 @@ export interface TestUser {
 }
 
 export function createClientHelpers(baseUrl: string, serverName: string): ClientHelpers {
+  let agent = new Agent();
   const request: ClientHelpers['request'] = async (method, path, options = {}) => {
     const { token, body, query = {}, headers = {}, signal } = options;
     const url = new URL(
@@ -64,6 +68,7 @@ export function createClientHelpers(baseUrl: string, serverName: string): Client
     );
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
     const response = await fetch(url, {
+      dispatcher: agent,
       method,
       headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
@@ -79,6 +84,11 @@ export function createClientHelpers(baseUrl: string, serverName: string): Client
   };
   return {
     request,
+    disconnect: async () => {
+      const old = agent;
+      agent = new Agent();
+      await old.close();
+    },
     register: async (localpart, { password = localpart, deviceId } = {}) => {
       const body = { username: localpart, password, device_id: deviceId, auth: { type: 'm.login.dummy' } };
       return toUser(expectStatus(200, await request('POST', '/register', { body })));

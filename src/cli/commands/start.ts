@@ -25,27 +25,35 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   const fileName = options.config ?? DEFAULT_CONFIG_FILE;
   const isFirstRun = options.config === undefined && !existsSync(join(terminal.cwd, DEFAULT_CONFIG_FILE));
   let loaded: LoadedConfig | null = null;
+  const fail = (error: unknown): ExitCode => {
+    const { exitCode, lines } = explainFailure(error, loaded);
+    for (const line of lines) terminal.complain(`thalamus: ${line}`);
+    endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);
+    return exitCode;
+  };
+
   let server: Server;
   try {
     if (isFirstRun) writeFirstConfig(resolve(terminal.cwd, fileName));
     loaded = loadConfig(fileName);
     server = createServer(loaded.config);
-    logWarnings(loaded, server);
-    await server.start();
   } catch (error) {
-    const { exitCode, lines } = explainFailure(error, loaded);
-    for (const line of lines) terminal.complain(`thalamus: ${line}`);
-    endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);
-    return exitCode;
+    return fail(error);
   }
-  if (isFirstRun) terminal.print(nextSteps(baseUrlOf(server), resolve(terminal.cwd, fileName)));
-
+  logWarnings(loaded, server);
+  // Before the start, so that a signal in the middle of it ends in good order, too.
   using events = watchProcess({
     logger: server.logger,
     reload: () => {
       reload(server, fileName);
     },
   });
+  try {
+    await server.start();
+  } catch (error) {
+    return fail(error);
+  }
+  if (isFirstRun) terminal.print(nextSteps(baseUrlOf(server), resolve(terminal.cwd, fileName)));
   const exitCode = await events.ended;
   await server.stop();
   endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);

@@ -1,0 +1,73 @@
+/**
+ * Fourth stage of a start: presence, restored from the store, with the routers it will ask and the events that feed it.
+ */
+import { CountingFederationTransport } from '../adapters/federation/counting-transport.ts';
+import type { PresenceTimers } from '../core/engine-api.ts';
+import { createPresenceHandler, DEFAULT_TIMERS, type PresenceHandler } from '../presence/index.ts';
+import type { Router } from '../router-host/index.ts';
+import type { Homeserver } from './build-homeserver.ts';
+import type { Foundation } from './foundation.ts';
+import type { Storage } from './open-storage.ts';
+
+/** Saving what is unsaved may take long on a slow disk. */
+const STOP_TIMEOUT_MS = 15_000;
+
+export async function startPresence(
+  foundation: Foundation,
+  storage: Storage,
+  homeserver: Homeserver,
+  router: Router,
+): Promise<PresenceHandler> {
+  const { clock, config, logger, metrics, overrides, releases } = foundation;
+  const settings = config.presence;
+  const timers: PresenceTimers = {
+    ...DEFAULT_TIMERS,
+    lastActiveGranularityMs: settings.lastActiveGranularityMs,
+    syncOnlineTimeoutMs: settings.syncOnlineTimeoutMs,
+    idleTimeoutMs: settings.idleTimeoutMs,
+    ...overrides.timers,
+  };
+  const presence = createPresenceHandler(
+    {
+      serverName: config.serverName,
+      mode: settings.mode,
+      timers,
+      limits: {
+        maxPendingPerObserver: config.limits.maxPendingUpdatesPerObserver,
+        maxRoutedPerUser: config.limits.maxRoutedUsersPerUpdate,
+      },
+      excludedRooms: new Set(settings.excludedRooms),
+      maxStatusMsgBytes: settings.maxStatusMsgBytes,
+      busyEnabled: settings.busyEnabled,
+    },
+    {
+      store: storage.presence,
+      rooms: homeserver.rooms.roomDirectory,
+      federation: overrides.federation ?? new CountingFederationTransport(metrics),
+      router,
+      clock,
+      logger,
+      metrics,
+    },
+  );
+  releases.add('presence', () => presence.stop(), STOP_TIMEOUT_MS);
+  await presence.start();
+
+  const wokenUsers = metrics.counter({
+    name: 'synapse_notifier_users_woken_by_stream',
+    help: 'Users whose long polls were told of something new, by stream',
+    labelNames: ['stream'],
+  });
+  const stream = { stream: 'presence' };
+  presence.onNotify((users) => {
+    wokenUsers.inc(stream, users.length);
+    homeserver.notifier.wake(users);
+  });
+  homeserver.accounts.onDeviceRemoved((userId, deviceId) => {
+    presence.removeDevice(userId, deviceId);
+  });
+  homeserver.accounts.onUserDeactivated((userId) => {
+    presence.removeUser(userId);
+  });
+  return presence;
+}
