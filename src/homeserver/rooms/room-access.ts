@@ -7,7 +7,7 @@
 import { MatrixError } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/identifiers.ts';
 import type { RoomStore } from '../../ports/room-store.ts';
-import { type VisibleRange, visibleRanges } from './history-visibility.ts';
+import { type HistoryEntry, type VisibleRange, visibleRanges } from './history-visibility.ts';
 
 export type AccessStore = Pick<RoomStore, 'findMembership' | 'readState' | 'stateHistory'>;
 
@@ -25,10 +25,18 @@ export async function checkStateAccess(store: AccessStore, roomId: RoomId, userI
   if (await isWorldReadable(store, roomId)) return null;
   if (row === null || row.forgotten || (row.membership !== 'leave' && row.membership !== 'ban'))
     throw notAllowed(roomId);
-  const own = await store.stateHistory(roomId, ['m.room.member', userId]);
-  // Somebody whose invite was taken back, or who was banned without having come in, saw nothing.
-  if (!own.some((entry) => entry.content['membership'] === 'join')) throw notAllowed(roomId);
-  return row.position;
+  const left = endOfStay(await store.stateHistory(roomId, ['m.room.member', userId]));
+  if (left === null) throw notAllowed(roomId);
+  return left;
+}
+
+/**
+ * Where the last stay of somebody who is not in the room any more ended: a ban long after leaving opens nothing of the time
+ * between. Null for somebody who never came in, whose invite was taken back, or who is in.
+ */
+export function endOfStay(own: readonly HistoryEntry[]): number | null {
+  const lastJoin = own.findLastIndex((entry) => entry.content['membership'] === 'join');
+  return lastJoin < 0 ? null : (own[lastJoin + 1]?.position ?? null);
 }
 
 /** @throws MatrixError 403 M_FORBIDDEN unless the user is joined */
@@ -45,6 +53,8 @@ export interface ReadableHistory {
   readonly ranges: readonly VisibleRange[];
   /** Whether the user was ever in the room, or it was ever world-readable: an invite alone opens nothing. */
   readonly isOpen: boolean;
+  /** See `endOfStay`. */
+  readonly stayedUpTo: number | null;
 }
 
 /** What the user may read of the history up to `upTo`. */
@@ -61,6 +71,7 @@ export async function readableHistory(
     isOpen:
       own.some((entry) => entry.content['membership'] === 'join') ||
       visibility.some((entry) => entry.content['history_visibility'] === 'world_readable'),
+    stayedUpTo: endOfStay(own),
   };
 }
 

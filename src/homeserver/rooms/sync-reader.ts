@@ -135,12 +135,14 @@ export class RoomSyncReader implements RoomSync {
     const before = own.filter((entry) => entry.position <= since);
     const between = own.filter((entry) => entry.position > since && entry.position <= upTo);
     const last = before.at(-1);
+    const current = between.at(-1);
+    const isIn = current !== undefined && isJoin(current);
     const wasJoined = last !== undefined && isJoin(last);
     return {
       request,
       roomId,
       wasJoined,
-      isNewlyJoined: !wasJoined || between.some((entry) => !isJoin(entry)),
+      isNewlyJoined: isIn ? !wasJoined || between.some((entry) => !isJoin(entry)) : !wasJoined && between.some(isJoin),
       wasThereBefore: before.some(isJoin),
     };
   }

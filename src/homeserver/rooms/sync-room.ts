@@ -32,7 +32,7 @@ export interface RoomQuestion {
   readonly roomId: RoomId;
   /** Joined at `since`. */
   readonly wasJoined: boolean;
-  /** Not joined at `since`, or left in between; false in an initial sync. */
+  /** The client has nothing of the present stay: it was not joined at `since`, or left in between. False in an initial sync. */
   readonly isNewlyJoined: boolean;
   /** Joined at some time up to `since`: the client may have an older timeline. */
   readonly wasThereBefore: boolean;
@@ -77,8 +77,11 @@ export async function readLeftRoom(
 ): Promise<LeftRoomSync> {
   const { request, roomId } = question;
   const history = await readHistory(services.store, question, leftAt);
-  // Whoever was never in the room gets their own member events and nothing of the state.
-  const state = history.isOpen ? await readState(services.store, question, history, !question.wasJoined, []) : [];
+  const { wasJoined, isNewlyJoined } = question;
+  // Whoever was not in the room since then gets their own member events and nothing of the state.
+  const wasThere = (request.since === null || wasJoined || isNewlyJoined) && history.stayedUpTo !== null;
+  const seen = { ...history, start: Math.min(history.start, history.stayedUpTo ?? 0) };
+  const state = wasThere ? await readState(services.store, question, seen, !wasJoined, []) : [];
   const reader = readerOf(services, request);
   return { roomId, state: render(state, reader), timeline: renderTimeline(history, reader) };
 }
@@ -101,7 +104,8 @@ interface History {
   readonly hidden: readonly StoredEvent[];
   /** All state changes since the last sync: of the gap, the timeline, and hidden. */
   readonly changes: readonly StoredEvent[];
-  readonly isOpen: boolean;
+  /** Where the last stay of somebody who is not in the room ended. */
+  readonly stayedUpTo: number | null;
 }
 
 async function readHistory(store: RoomStore, question: RoomQuestion, upTo: number): Promise<History> {
@@ -109,7 +113,7 @@ async function readHistory(store: RoomStore, question: RoomQuestion, upTo: numbe
   const { userId, since } = request;
   const filter = request.filter.timeline;
   const after = since === null || isNewlyJoined ? 0 : since;
-  const { ranges, isOpen } = await readableHistory(store, roomId, userId, upTo);
+  const { ranges, stayedUpTo } = await readableHistory(store, roomId, userId, upTo);
   const isShown = !filter.isEmpty && filter.acceptsRoom?.(roomId) !== false;
   const page = isShown
     ? await readPage(store, roomId, ranges, {
@@ -122,8 +126,10 @@ async function readHistory(store: RoomStore, question: RoomQuestion, upTo: numbe
     : { events: [], next: null };
   const timeline = page.events.toReversed();
   const start = (timeline[0]?.position ?? upTo + 1) - 1;
-  const gap = since !== null && start > since ? await store.stateChanges(roomId, since, start) : [];
-  const hidden = isUnfiltered(filter) || start >= upTo ? [] : await hiddenState(store, roomId, start, upTo, timeline);
+  const gapEnd = Math.min(start, stayedUpTo ?? start);
+  const gap = since !== null && gapEnd > since ? await store.stateChanges(roomId, since, gapEnd) : [];
+  const end = Math.min(upTo, stayedUpTo ?? upTo);
+  const hidden = isUnfiltered(filter) || start >= end ? [] : await hiddenState(store, roomId, start, end, timeline);
   return {
     timeline,
     limited: page.next !== null || (isNewlyJoined && wasThereBefore) || (filter.limit === 0 && start > after),
@@ -132,7 +138,7 @@ async function readHistory(store: RoomStore, question: RoomQuestion, upTo: numbe
     gap,
     hidden,
     changes: [...gap, ...hidden, ...timeline.filter((event) => event.stateKey !== null)],
-    isOpen,
+    stayedUpTo,
   };
 }
 
