@@ -123,6 +123,10 @@ async function register(
     terminal.print(`${body['user_id']} is registered${admin ? ', as an administrator' : ''}`);
     return ExitCode.OK;
   }
+  if (/\bmac\b/i.test(String(body['error']))) {
+    terminal.complain(`${url.origin} refused: the secret is not the registration_shared_secret of that server`);
+    return ExitCode.FAILURE;
+  }
   const reason =
     typeof body['error'] === 'string' ? `${body['error']} (${String(body['errcode'])})` : `HTTP status ${status}`;
   terminal.complain(`${url.origin} refused: ${reason}`);
