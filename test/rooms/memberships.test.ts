@@ -70,10 +70,7 @@ describe('joining and inviting', () => {
   });
 
   it('lets members of another room into a restricted one, and names who vouches', async () => {
-    const { memberships, createRoom } = {
-      memberships: fixture.rooms.memberships,
-      createRoom: fixture.rooms.createRoom,
-    };
+    const { memberships, createRoom } = fixture.rooms;
     const space = await createRoom(ALICE, { preset: 'public_chat' });
     const allow = [{ type: 'm.room_membership', room_id: space }, { type: 'x' }, null];
     await fixture.setState(ALICE, room, 'm.room.join_rules', { join_rule: 'restricted', allow });

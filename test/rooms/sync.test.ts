@@ -245,7 +245,7 @@ describe('coming and going', () => {
     await fixture.rooms.memberships.join(BOB, room);
     await say(5);
     const joined = await only(BOB, null, { filter: { timeline: { limit: 5, lazy_load_members: true } } });
-    const members = joined.state.filter((event) => event.type === 'm.room.member').map((event) => event.state_key);
+    const members = joined.state.filter((event) => event.type === 'm.room.member').map((event) => String(event.state_key));
     expect(members.toSorted()).toEqual([ALICE, BOB, '@u0:test', '@u1:test', '@u2:test', '@u3:test']);
     expect(joined.summary?.['m.heroes']).toEqual([ALICE, '@u0:test', '@u1:test', '@u2:test', '@u3:test']);
   });

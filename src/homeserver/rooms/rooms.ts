@@ -38,7 +38,7 @@ export interface RoomsOptions {
 }
 
 export interface Rooms {
-  createRoom(creator: UserId, request: CreateRoomRequest): Promise<RoomId>;
+  readonly createRoom: (creator: UserId, request: CreateRoomRequest) => Promise<RoomId>;
   readonly memberships: Memberships;
   readonly events: RoomEvents;
   readonly reader: RoomReader;
@@ -46,7 +46,7 @@ export interface Rooms {
   readonly receipts: Receipts;
   readonly directory: Directory;
   /** Starts or stops typing. 403 M_FORBIDDEN unless joined. `timeoutMs` null: stop. */
-  setTyping(userId: UserId, roomId: RoomId, timeoutMs: number | null): Promise<void>;
+  readonly setTyping: (userId: UserId, roomId: RoomId, timeoutMs: number | null) => Promise<void>;
   /** For `/sync`. */
   readonly sync: RoomSync;
   /** For presence. */
