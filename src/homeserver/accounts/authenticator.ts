@@ -21,6 +21,7 @@ export interface AuthenticatorOptions {
 
 /** What is asked of a request besides its token; read only when it is written down. */
 export interface SeenFrom {
+  /** Empty when nobody knows. */
   readonly ip: string;
 }
 
@@ -123,9 +124,9 @@ export class Authenticator {
   #seen(entry: Entry, from: SeenFrom, now: number): void {
     entry.seenTs = now;
     const { userId, deviceId } = entry.session;
-    if (this.#unwritten.size < MAX_UNWRITTEN) {
-      this.#unwritten.set(`${userId} ${deviceId}`, { userId, deviceId, ts: now, ip: from.ip });
-    }
+    const { ip } = from;
+    if (ip === '' || this.#unwritten.size >= MAX_UNWRITTEN) return;
+    this.#unwritten.set(`${userId} ${deviceId}`, { userId, deviceId, ts: now, ip });
     this.#timer ??= this.#options.clock.setTimeout(() => {
       this.flush().catch(() => undefined);
     }, LAST_SEEN_FLUSH_MS);
