@@ -5,16 +5,15 @@
  * again rather than kept waiting without end.
  */
 import { MatrixError } from '../../matrix/errors.ts';
-import type { RoomId } from '../../matrix/identifiers.ts';
 
 const MAX_QUEUE = 1_000;
 const RETRY_AFTER_MS = 1_000;
 
 export class RoomLock {
-  readonly #tails = new Map<RoomId, { promise: Promise<unknown>; length: number }>();
+  readonly #tails = new Map<string, { promise: Promise<unknown>; length: number }>();
 
   /** Runs `work` when everything that asked for the room before has ended, however it ended. Not reentrant. */
-  run<T>(roomId: RoomId, work: () => Promise<T>): Promise<T> {
+  run<T>(roomId: string, work: () => Promise<T>): Promise<T> {
     const queue = this.#tails.get(roomId) ?? { promise: Promise.resolve(), length: 0 };
     if (queue.length >= MAX_QUEUE) {
       throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many people are writing to this room', {

@@ -5,6 +5,7 @@ import type { RateLimits } from '../rate-limits.ts';
 import type { Route } from '../route.ts';
 import { accountRoutes, type AccountRoutesServices } from './account-routes.ts';
 import { getPresence } from './getPresence.ts';
+import { getRoomTags } from './getRoomTags.ts';
 import { roomRoutes, type RoomRoutesServices } from './room-routes.ts';
 import { setPresence, type SetPresenceServices } from './setPresence.ts';
 import { sync, type SyncRouteServices } from './sync.ts';
@@ -26,6 +27,7 @@ export function clientApiRoutes(services: ClientApiServices): Route[] {
     ...accountRoutes(services),
     sync({ ...services, syncPresenceLimit }),
     ...roomRoutes(services),
+    ...getRoomTags(services.accounts),
     setPresence({ ...services, presenceLimit }),
     getPresence(services),
   ];
