@@ -5,6 +5,7 @@ export { type LoadedModule, type LoadedModules, loadModules, type LoadModulesOpt
 export { ModuleHost, type ModuleHostOptions } from './module-host.ts';
 export type { ModuleEntry } from './module-entry.ts';
 export type { AccountLookups, ModuleServices, PresenceOperations } from './module-services.ts';
+export { prepareModule } from './prepare-module.ts';
 export { type Interest, NO_ROUTER, type Router } from './router-api.ts';
 export type { WatchdogOptions } from './watchdog.ts';
 export { WebResources } from './web-resources.ts';

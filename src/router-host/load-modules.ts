@@ -7,12 +7,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
-import { MODULE_API_VERSION } from '../module/module-api.ts';
 import type { ModuleDefinition } from '../module/module-kinds.ts';
-import { deepFreeze } from './deep-freeze.ts';
 import { kindOf, show, toPlainError } from './describe-value.ts';
 import { ModuleLoadError } from './errors.ts';
 import { describeEntry, type ModuleEntry, splitSpecifier } from './module-entry.ts';
+import { type PreparedModule, prepareModule } from './prepare-module.ts';
 import { createModuleImporter, type ModuleImporter, type ModuleImporterOptions } from './module-importer.ts';
 import { within } from './within.ts';
 
@@ -22,14 +21,9 @@ export interface LoadModulesOptions extends ModuleImporterOptions {
 }
 
 /** A module whose configuration is accepted. Each entry has its own, also when two name the same file. */
-export interface LoadedModule extends Omit<ModuleEntry, 'config' | 'name'> {
+export interface LoadedModule extends Omit<ModuleEntry, 'config' | 'name'>, PreparedModule {
   /** The name given, or else the place in the list. */
   readonly name: string;
-  /** Where it was found. */
-  readonly file: string;
-  readonly definition: ModuleDefinition;
-  /** What `parseConfig` returned, or the mapping itself; frozen. */
-  readonly config: unknown;
 }
 
 export interface LoadedModules {
@@ -86,9 +80,7 @@ async function loadModule(
   }
 
   const definition = pickExport(exported, entry, where, file);
-  checkApiVersion(definition, entry, where, file);
-  const config = await parseConfig(definition, entry, timeoutMs);
-  return { ...entry, file, definition, config };
+  return { ...entry, ...(await prepareModule(definition, entry, file, timeoutMs)) };
 }
 
 function notFound(where: string, specifier: string, configDir: string): string {
@@ -131,43 +123,4 @@ function pickExport(exported: unknown, entry: ModuleEntry, where: string, file: 
     `${where}: the export of ${file} is ${kindOf(picked)}; ` +
     'a module is a class with (config, api), a function with (config, api), or a plain object with setup or callbacks';
   throw new ModuleLoadError(entry.module, 'not_a_module', message);
-}
-
-function checkApiVersion({ apiVersion }: ModuleDefinition, entry: ModuleEntry, where: string, file: string): void {
-  if (apiVersion === undefined || apiVersion === MODULE_API_VERSION) return;
-  const message =
-    `${where}: ${file} is written for version ${show(apiVersion)} of the module API; ` +
-    `this server has version ${MODULE_API_VERSION}`;
-  throw new ModuleLoadError(entry.module, 'api_version', message);
-}
-
-async function parseConfig(definition: ModuleDefinition, entry: ModuleEntry, timeoutMs: number): Promise<unknown> {
-  // A copy: what one module does to its configuration is nobody else's business.
-  const raw = deepFreeze(structuredClone(entry.config));
-  if (definition.parseConfig === undefined) return raw;
-  const path = [...entry.path, 'config'];
-  try {
-    return deepFreeze(await within(definition.parseConfig(raw), timeoutMs, 'parseConfig'));
-  } catch (thrown) {
-    const cause = toPlainError(thrown);
-    const [at, message] = pathAndMessage(thrown);
-    throw new ConfigError(message ?? cause.message, [...path, ...at], { cause });
-  }
-}
-
-/** Where inside `config` the problem is: a ConfigError says so, and so do the errors of schema libraries, by their first issue. */
-function pathAndMessage(thrown: unknown): [path: (string | number)[], message?: string] {
-  const read = (value: unknown): (string | number)[] =>
-    Array.isArray(value) ? value.filter((step) => typeof step === 'string' || typeof step === 'number') : [];
-  try {
-    if (typeof thrown !== 'object' || thrown === null) return [[]];
-    if ('path' in thrown) return [read(thrown.path)];
-    const issues: unknown = 'issues' in thrown ? thrown.issues : undefined;
-    const issue: unknown = Array.isArray(issues) ? issues[0] : undefined;
-    if (typeof issue !== 'object' || issue === null || !('path' in issue)) return [[]];
-    const message = 'message' in issue && typeof issue.message === 'string' ? issue.message : undefined;
-    return message === undefined ? [read(issue.path)] : [read(issue.path), message];
-  } catch {
-    return [[]];
-  }
 }

@@ -64,9 +64,10 @@ export class ModuleHost {
   /**
    * Constructs the modules in order, one after the other; then the order of callbacks is final and they are asked. Called once.
    *
+   * @returns the instances, in order: of a class what it constructs, of the other forms what they return
    * @throws ModuleLoadError for the first that fails; what was constructed before it has been taken down again
    */
-  async construct(modules: readonly LoadedModule[], services: ModuleServices): Promise<void> {
+  async construct(modules: readonly LoadedModule[], services: ModuleServices): Promise<readonly unknown[]> {
     if (modules.length > 0) this.#context.watchdog.start();
     try {
       for (const module of modules) await this.#construct(module, services);
@@ -75,6 +76,7 @@ export class ModuleHost {
       throw error;
     }
     this.router.seal();
+    return this.#running.map(({ instance }) => instance);
   }
 
   /** Stops asking, cancels timers, waits briefly for what runs, and disposes of the modules, last first. Never rejects. */

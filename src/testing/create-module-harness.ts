@@ -1,0 +1,246 @@
+/**
+ * Puts a presence server together for one test: the real engine, presence service and router host over ports in memory.
+ *
+ * No sockets, no files, no time but the test's. What a module does here it does in a server.
+ */
+import { ManualClock, MemoryFederationTransport, MemoryMetrics } from '../adapters/memory/index.ts';
+import { MemoryPresenceStore, MemoryRoomDirectory, RecordingLogger } from '../adapters/memory/index.ts';
+import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts';
+import type { ModuleDefinition } from '../module/module-kinds.ts';
+import { createPresenceHandler, DEFAULT_LIMITS, DEFAULT_TIMERS, type SyncSession } from '../presence/index.ts';
+import { DEFAULT_CALLBACK_LIMITS, ModuleHost, prepareModule } from '../router-host/index.ts';
+import type {
+  HarnessRooms,
+  InstanceOf,
+  ModuleHarness,
+  ModuleHarnessOptions,
+  ModuleUnderTest,
+} from './module-harness.ts';
+import { readContent, TestClient } from './test-client.ts';
+
+const DEFAULT_SERVER_NAME = 'example.org';
+
+/**
+ * @param Module - a class, function or object, as the module's file exports it
+ * @throws ConfigError if `parseConfig` refuses the configuration; ModuleLoadError if construction fails
+ */
+export async function createModuleHarness<Module extends ModuleUnderTest>(
+  Module: Module,
+  options: ModuleHarnessOptions = {},
+): Promise<ModuleHarness<InstanceOf<Module>>> {
+  const { serverName = DEFAULT_SERVER_NAME, mode = 'tracked', accounts = null } = options;
+  const clock = new ManualClock();
+  const metrics = new MemoryMetrics();
+  const logger = new RecordingLogger();
+  const federation = new MemoryFederationTransport();
+  const directory = new MemoryRoomDirectory();
+
+  const host = new ModuleHost({ clock, metrics, logger, watchdog: null });
+  const presence = createPresenceHandler(
+    {
+      serverName,
+      mode,
+      timers: DEFAULT_TIMERS,
+      limits: DEFAULT_LIMITS,
+      excludedRooms: new Set(),
+      maxStatusMsgBytes: 65_536,
+      busyEnabled: true,
+    },
+    {
+      store: new MemoryPresenceStore(),
+      rooms: directory,
+      federation,
+      router: host.router,
+      clock,
+      logger,
+      metrics,
+      schedule: queueMicrotask,
+    },
+  );
+  await presence.start();
+
+  const entries: NonNullable<ModuleHarnessOptions['otherModules']> = [
+    { ...options, module: Module },
+    ...(options.otherModules ?? []),
+  ];
+  const loaded = await Promise.all(
+    entries.map(async ({ module, config = {}, name }, index) => {
+      const entry = {
+        module: typeof module === 'function' && module.name !== '' ? module.name : 'the module',
+        name: name ?? String(index),
+        config: config as Readonly<Record<string, unknown>>,
+        callbacks: { ...DEFAULT_CALLBACK_LIMITS, ...options.callbacks },
+        path: [],
+      };
+      return { ...entry, ...(await prepareModule(module as ModuleDefinition, entry, 'the test', 30_000)) };
+    }),
+  );
+  const [instance] = await host.construct(loaded, {
+    serverName,
+    publicBaseurl: `https://${serverName}/`,
+    workerName: null,
+    runsBackgroundTasks: true,
+    presence,
+    accounts,
+  });
+
+  /** Clients that poll, by user, and those that sync now and then, by user and device. */
+  const clients = new Map<UserId, TestClient>();
+  const devices = new Map<string, TestClient>();
+  /** Open syncs of users whose presence was set. */
+  const sessions = new Map<UserId, SyncSession>();
+  const isLocal = (userId: UserId): boolean => serverNameOf(userId) === serverName;
+  const requireLocal = (userId: UserId): void => {
+    if (!isLocal(userId)) throw new TypeError(`${userId} is not a user of ${serverName}: only those have clients here`);
+  };
+
+  const notified = presence.onNotify((users) => {
+    for (const userId of users) clients.get(userId)?.wake().catch(reportUnexpected);
+  });
+  const unexpected: string[] = [];
+  function reportUnexpected(error: unknown): void {
+    unexpected.push(String(error));
+  }
+
+  /** Connects those who have joined a room, then lets everything settle. */
+  async function settle(): Promise<void> {
+    for (const client of clients.values()) await client.poll();
+    await clock.settle();
+  }
+
+  const members = new Map<RoomId, Set<UserId>>();
+  const rooms: HarnessRooms = {
+    join(roomId, users) {
+      const joined = members.get(roomId) ?? new Set();
+      members.set(roomId, joined);
+      for (const userId of listOf(users)) {
+        clients.get(userId)?.addRoomMates(joined);
+        for (const mate of joined) clients.get(mate)?.addRoomMates([userId]);
+        joined.add(userId);
+        directory.join(roomId, userId);
+        if (isLocal(userId) && !clients.has(userId)) clients.set(userId, new TestClient(presence, userId, 'CLIENT'));
+      }
+      for (const mate of joined) clients.get(mate)?.wake().catch(reportUnexpected);
+    },
+    leave(roomId, users) {
+      for (const userId of listOf(users)) {
+        members.get(roomId)?.delete(userId);
+        directory.leave(roomId, userId);
+      }
+    },
+  };
+
+  const harness: ModuleHarness<InstanceOf<Module>> = {
+    serverName,
+    instance: instance as InstanceOf<Module>,
+    rooms,
+
+    async connect(userId) {
+      requireLocal(userId);
+      if (!clients.has(userId)) clients.set(userId, new TestClient(presence, userId, 'CLIENT'));
+      await settle();
+    },
+    async disconnect(userId) {
+      clients.get(userId)?.stop();
+      clients.delete(userId);
+      await settle();
+    },
+    received(userId) {
+      const client = clients.get(userId);
+      if (client === undefined)
+        throw new Error(`no client of ${userId} is connected: await harness.connect('${userId}') first`);
+      return client.received;
+    },
+
+    async setPresence(userId, { state, statusMsg = null }) {
+      if (!isLocal(userId)) {
+        await harness.receiveFromServer(serverNameOf(userId), [{ userId, state, statusMsg }]);
+        return;
+      }
+      await settle();
+      if (state === 'offline') {
+        sessions.get(userId)?.end();
+        sessions.delete(userId);
+      }
+      await presence.setPresence(userId, 'PHONE', state, statusMsg);
+      if (state !== 'offline' && !sessions.has(userId)) {
+        // Counts as connected without claiming anything more.
+        const options = { setPresence: 'online', explicit: false, rateLimited: true } as const;
+        sessions.set(userId, await presence.beginSync(userId, 'PHONE', options));
+      }
+      await settle();
+    },
+    async sync(userId, { device = 'DEVICE', fullState = false } = {}) {
+      requireLocal(userId);
+      await settle();
+      const key = `${userId} ${device}`;
+      const client = devices.get(key) ?? new TestClient(presence, userId, device);
+      devices.set(key, client);
+      const found = await client.sync(fullState);
+      await settle();
+      return found;
+    },
+    async get(observer, target) {
+      requireLocal(observer);
+      await settle();
+      if (!(await presence.canSee(observer, target))) return null;
+      return readContent(target, JSON.parse(presence.statusBody(target)));
+    },
+
+    async receiveFromServer(origin, given) {
+      await settle();
+      const now = clock.now();
+      await presence.receiveRemote(
+        origin,
+        given.map(({ userId, state, statusMsg = null, lastActiveAgoMs = 0, currentlyActive = state === 'online' }) => {
+          return { userId, state, statusMsg, currentlyActive, lastActiveTs: now - lastActiveAgoMs };
+        }),
+      );
+      await settle();
+    },
+    sentToServers: () =>
+      federation.sent.flatMap(({ destination, states }) =>
+        states.map(({ userId, state, statusMsg, currentlyActive }) => {
+          return { destination, userId, state, statusMsg, currentlyActive };
+        }),
+      ),
+    clear() {
+      federation.clear();
+      for (const client of clients.values()) client.clear();
+    },
+
+    async advance({ seconds = 0, minutes = 0, ms = 0 }) {
+      await settle();
+      await clock.advance(minutes * 60_000 + seconds * 1000 + ms);
+      await settle();
+    },
+    now: () => clock.now(),
+    settle,
+
+    async fetch(path, init) {
+      const url = new URL(path, `https://${serverName}/`);
+      const answer = host.webResources.find(url.pathname);
+      return answer === null ? null : answer(new Request(url, init));
+    },
+    problems: () => [
+      ...unexpected,
+      ...logger.lines
+        .filter(({ level }) => level === 'warn' || level === 'error')
+        .map(({ fields: { err }, message }) => (err instanceof Error ? `${message}: ${err.message}` : message)),
+    ],
+    metric: (name, labels) => metrics.value(name, labels),
+
+    async [Symbol.asyncDispose]() {
+      notified[Symbol.dispose]();
+      for (const client of clients.values()) client.stop();
+      for (const session of sessions.values()) session.end();
+      await host.stop();
+      await presence.stop();
+    },
+  };
+  return harness;
+}
+
+function listOf(users: UserId | readonly UserId[]): readonly UserId[] {
+  return typeof users === 'string' ? [users] : users;
+}
