@@ -4,7 +4,7 @@
  * Only what the tests need is offered; waiting is always for a condition, with a deadline that says what it waited for.
  */
 import { ClientEvent, createClient, type MatrixClient, SyncState, type User, UserEvent } from 'matrix-js-sdk';
-import type { Logger as SdkLogger } from 'matrix-js-sdk/lib/logger.js';
+import { logger as sdkLogger, type Logger as SdkLogger } from 'matrix-js-sdk/lib/logger.js';
 
 export interface SdkClient extends AsyncDisposable {
   readonly client: MatrixClient;
@@ -37,6 +37,9 @@ export interface SeenPresence {
   /** Number of presence events received for this user. */
   readonly events: number;
 }
+
+// Parts of the SDK write to their global logger whatever they are given; it is a loglevel logger.
+(sdkLogger as unknown as { setLevel(level: string, persist: boolean): void }).setLevel('silent', false);
 
 const silent: SdkLogger = {
   trace: () => undefined,
