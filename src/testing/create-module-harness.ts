@@ -35,7 +35,8 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
   const federation = new MemoryFederationTransport();
   const directory = new MemoryRoomDirectory();
 
-  const host = new ModuleHost({ clock, metrics, logger, watchdog: null });
+  // A test that makes a module hang does not want to wait for it at the end.
+  const host = new ModuleHost({ clock, metrics, logger, watchdog: null, stopTimeoutMs: 200 });
   const presence = createPresenceHandler(
     {
       serverName,
@@ -88,7 +89,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
   const clients = new Map<UserId, TestClient>();
   const devices = new Map<string, TestClient>();
   /** Open syncs of users whose presence was set. */
-  const sessions = new Map<UserId, SyncSession>();
+  const sessions = new Map<UserId, Promise<SyncSession>>();
   const isLocal = (userId: UserId): boolean => serverNameOf(userId) === serverName;
   const requireLocal = (userId: UserId): void => {
     if (!isLocal(userId)) throw new TypeError(`${userId} is not a user of ${serverName}: only those have clients here`);
@@ -102,10 +103,18 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     unexpected.push(String(error));
   }
 
-  /** Connects those who have joined a room, then lets everything settle. */
+  /** Has all clients poll, and waits for everything but time: a client whose module hangs is connected when it is advanced. */
   async function settle(): Promise<void> {
-    for (const client of clients.values()) await client.poll();
+    for (const client of clients.values()) client.poll().catch(reportUnexpected);
     await clock.settle();
+  }
+
+  function endSession(userId: UserId): void {
+    sessions
+      .get(userId)
+      ?.then((session) => session.end())
+      .catch(reportUnexpected);
+    sessions.delete(userId);
   }
 
   const members = new Map<RoomId, Set<UserId>>();
@@ -159,14 +168,14 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
       }
       await settle();
       if (state === 'offline') {
-        sessions.get(userId)?.end();
-        sessions.delete(userId);
+        endSession(userId);
+        await clock.settle();
       }
       await presence.setPresence(userId, 'PHONE', state, statusMsg);
       if (state !== 'offline' && !sessions.has(userId)) {
         // Counts as connected without claiming anything more.
         const options = { setPresence: 'online', explicit: false, rateLimited: true } as const;
-        sessions.set(userId, await presence.beginSync(userId, 'PHONE', options));
+        sessions.set(userId, Promise.resolve(presence.beginSync(userId, 'PHONE', options)));
       }
       await settle();
     },
@@ -233,7 +242,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     async [Symbol.asyncDispose]() {
       notified[Symbol.dispose]();
       for (const client of clients.values()) client.stop();
-      for (const session of sessions.values()) session.end();
+      for (const userId of sessions.keys()) endSession(userId);
       await host.stop();
       await presence.stop();
     },

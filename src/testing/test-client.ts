@@ -29,10 +29,6 @@ export class TestClient {
     return [...this.#received];
   }
 
-  get isPolling(): boolean {
-    return this.#session !== null;
-  }
-
   clear(): void {
     this.#received.length = 0;
   }
@@ -52,9 +48,15 @@ export class TestClient {
 
   /** Syncs, and polls from then on. */
   async poll(): Promise<void> {
-    if (this.#session !== null) return;
-    this.#session = await this.#begin();
-    this.#received.push(...this.#collect());
+    if (this.#isBusy || this.#session !== null) return;
+    this.#isBusy = true;
+    try {
+      this.#session = await this.#begin();
+      this.#received.push(...this.#collect());
+    } finally {
+      this.#isBusy = false;
+    }
+    await this.wake();
   }
 
   /** There may be something new: takes it, and polls again. */
@@ -91,7 +93,8 @@ export class TestClient {
     const { uids, next } = this.#presence.collect(this.#userId, {
       since: this.#cursor,
       includeOffline: false,
-      extras: [...this.#extras],
+      // An initial sync tells of everybody who is not offline, new or not.
+      extras: this.#cursor === null ? [] : [...this.#extras],
       accept: null,
       limit: null,
     });
