@@ -42,7 +42,7 @@ export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Prom
       assert.equal(await store.countPublicRooms(), 0);
     });
 
-    test('row 234: a batch that was acknowledged is there after the process was killed, whole', async (store, later) => {
+    test('a batch that was acknowledged is there after the process was killed, whole', async (store, later) => {
       const last = await makeRoom(store);
       const said = message('$said', ALICE, { body: 'hi' }, { deviceId: 'D', txnId: 't1' });
       await append(store, [said, member('$bob', ALICE, BOB, 'invite')]);
