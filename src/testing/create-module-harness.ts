@@ -1,14 +1,10 @@
 /**
- * Puts a presence server together for one test: the real engine, presence service and router host over ports in memory.
+ * Runs a module in a presence server in memory, with clients, rooms and other servers as a test says.
  *
- * No sockets, no files, no time but the test's. What a module does here it does in a server.
+ * Longer than most: it is one object whose members share the clients and the open syncs.
  */
-import { ManualClock, MemoryFederationTransport, MemoryMetrics } from '../adapters/memory/index.ts';
-import { MemoryPresenceStore, MemoryRoomDirectory, RecordingLogger } from '../adapters/memory/index.ts';
 import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts';
-import type { ModuleDefinition } from '../module/module-kinds.ts';
-import { createPresenceHandler, DEFAULT_LIMITS, DEFAULT_TIMERS, type SyncSession } from '../presence/index.ts';
-import { DEFAULT_CALLBACK_LIMITS, ModuleHost, prepareModule } from '../router-host/index.ts';
+import type { SyncSession } from '../presence/index.ts';
 import type {
   HarnessRooms,
   InstanceOf,
@@ -17,8 +13,7 @@ import type {
   ModuleUnderTest,
 } from './module-harness.ts';
 import { readContent, TestClient } from './test-client.ts';
-
-const DEFAULT_SERVER_NAME = 'example.org';
+import { createTestServer, prepareModules } from './test-server.ts';
 
 /**
  * @param Module - a class, function or object, as the module's file exports it
@@ -28,61 +23,17 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
   Module: Module,
   options: ModuleHarnessOptions = {},
 ): Promise<ModuleHarness<InstanceOf<Module>>> {
-  const { serverName = DEFAULT_SERVER_NAME, mode = 'tracked', accounts = null } = options;
-  const clock = new ManualClock();
-  const metrics = new MemoryMetrics();
-  const logger = new RecordingLogger();
-  const federation = new MemoryFederationTransport();
-  const directory = new MemoryRoomDirectory();
-
-  // A test that makes a module hang does not want to wait for it at the end.
-  const host = new ModuleHost({ clock, metrics, logger, watchdog: null, stopTimeoutMs: 200 });
-  const presence = createPresenceHandler(
-    {
-      serverName,
-      mode,
-      timers: DEFAULT_TIMERS,
-      limits: DEFAULT_LIMITS,
-      excludedRooms: new Set(),
-      maxStatusMsgBytes: 65_536,
-      busyEnabled: true,
-    },
-    {
-      store: new MemoryPresenceStore(),
-      rooms: directory,
-      federation,
-      router: host.router,
-      clock,
-      logger,
-      metrics,
-      schedule: queueMicrotask,
-    },
-  );
+  const { serverName = 'example.org' } = options;
+  const { clock, metrics, logger, federation, directory, host, presence } = createTestServer(serverName, options);
   await presence.start();
-
-  const entries: NonNullable<ModuleHarnessOptions['otherModules']> = [
-    { ...options, module: Module },
-    ...(options.otherModules ?? []),
-  ];
-  const loaded = await Promise.all(
-    entries.map(async ({ module, config = {}, name }, index) => {
-      const entry = {
-        module: typeof module === 'function' && module.name !== '' ? module.name : 'the module',
-        name: name ?? String(index),
-        config: config as Readonly<Record<string, unknown>>,
-        callbacks: { ...DEFAULT_CALLBACK_LIMITS, ...options.callbacks },
-        path: [],
-      };
-      return { ...entry, ...(await prepareModule(module as ModuleDefinition, entry, 'the test', 30_000)) };
-    }),
-  );
+  const loaded = await prepareModules(Module, options);
   const [instance] = await host.construct(loaded, {
     serverName,
     publicBaseurl: `https://${serverName}/`,
     workerName: null,
     runsBackgroundTasks: true,
     presence,
-    accounts,
+    accounts: options.accounts ?? null,
   });
 
   /** Clients that poll, by user, and those that sync now and then, by user and device. */
