@@ -75,6 +75,16 @@ export class ConnectionLimit {
     if (inFlight === 0 && !raw.destroyed) this.#waiting.add(raw);
   }
 
+  /** Closes what has not sent a request yet: half-open requests, and handshakes that Node's server does not know of. */
+  closeUnused(): void {
+    for (const socket of [...this.#waiting]) if (socket[requestsInFlight] === undefined) socket.destroy();
+  }
+
+  /** Closes everything that has no request in flight. */
+  closeWaiting(): void {
+    for (const socket of [...this.#waiting]) socket.destroy();
+  }
+
   /** Whether a place was made. */
   #evict(): boolean {
     for (const socket of this.#waiting) {

@@ -139,6 +139,12 @@ export class Exchange implements ClientRequest {
     this.outgoing.on('close', () => {
       this.abort();
     });
+    // An answer that waits behind others on its connection is not told of the end of it; its request is.
+    if (this.outgoing.socket === null) {
+      this.incoming.on('close', () => {
+        if (this.incoming.socket.destroyed) this.abort();
+      });
+    }
   }
 
   /** Tells whoever waits in this exchange that waiting is over. */

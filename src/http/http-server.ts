@@ -162,8 +162,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     // A copy: each takes itself out.
     for (const exchange of lifecycle.abortable.slice()) exchange.abort();
     for (const { server } of listeners) server.closeIdleConnections();
+    connections.closeUnused();
     const timer = setTimeout(() => {
       for (const { server } of listeners) server.closeAllConnections();
+      connections.closeWaiting();
     }, graceMs);
     await closed;
     clearTimeout(timer);

@@ -105,8 +105,10 @@ function linkTlsSockets(server: Server, requestMetrics: RequestMetrics): void {
     handshaking.delete(key);
     if (below !== undefined) socket[rawSocket] = below;
   });
-  server.on('tlsClientError', () => {
+  server.on('tlsClientError', (_error: Error, socket: Socket) => {
     requestMetrics.rejectedConnection('malformed');
+    // There is no channel to say anything in.
+    socket.destroy();
   });
 }
 

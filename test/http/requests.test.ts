@@ -4,6 +4,7 @@ import { PortError } from '../../src/ports/errors.ts';
 import { type HttpFixture, openRaw, startHttpFixture } from '../support/http-fixture.ts';
 import type { TestUser } from '../support/test-client.ts';
 
+const errcodeOf = async (response: Response) => ((await response.json()) as { errcode?: string }).errcode;
 const shared = { versions: STABLE_VERSIONS, auth: 'none' } as const;
 const routes: Route[] = [
   {
@@ -58,7 +59,7 @@ describe('requests and answers', () => {
   const put = (body: string | Buffer, headers: Record<string, string> = {}) =>
     fetch(server.baseUrl + echo, {
       method: 'PUT',
-      body: body as BodyInit,
+      body: body as unknown as string,
       headers: { authorization: `Bearer ${alice.accessToken}`, ...headers },
     });
 
@@ -100,13 +101,13 @@ describe('requests and answers', () => {
   it('is M_UNRECOGNIZED with 404 for unknown paths and 405 for wrong methods', async () => {
     for (const path of ['/', '/_matrix/client/v3/', '/_matrix/client/v9/sync', '/_matrix/client/v3/login/', '/x']) {
       const response = await fetch(server.baseUrl + path);
-      expect([response.status, (await response.json()).errcode], path).toEqual([404, 'M_UNRECOGNIZED']);
+      expect([response.status, await errcodeOf(response)], path).toEqual([404, 'M_UNRECOGNIZED']);
     }
     for (const method of ['DELETE', 'PATCH', 'PUT', 'HEAD']) {
       const response = await fetch(`${server.baseUrl}/_matrix/client/v3/login`, { method });
       expect(response.status, method).toBe(405);
       expect(response.headers.get('allow')).toBe('GET, POST');
-      if (method !== 'HEAD') expect((await response.json()).errcode).toBe('M_UNRECOGNIZED');
+      if (method !== 'HEAD') expect(await errcodeOf(response)).toBe('M_UNRECOGNIZED');
     }
   });
 
@@ -123,7 +124,7 @@ describe('requests and answers', () => {
     expect((await state('!a:b//x')).errcode).toBe('M_UNRECOGNIZED');
     for (const bad of ['%zz', '%', '%ff', '%C3']) {
       const response = await fetch(`${server.baseUrl}/_matrix/client/v3/state/a/b/${bad}`);
-      expect([response.status, (await response.json()).errcode], bad).toEqual([400, 'M_INVALID_PARAM']);
+      expect([response.status, await errcodeOf(response)], bad).toEqual([400, 'M_INVALID_PARAM']);
     }
   });
 
@@ -147,7 +148,7 @@ describe('requests and answers', () => {
     ];
     for (const body of bad) {
       const response = await put(body);
-      expect([response.status, (await response.json()).errcode], String(body)).toEqual([400, 'M_NOT_JSON']);
+      expect([response.status, await errcodeOf(response)], String(body)).toEqual([400, 'M_NOT_JSON']);
     }
     for (const value of [{ ä: '😀' }, [], 5, null, 'x', { __proto__: { a: 1 } }]) {
       expect(await (await put(JSON.stringify(value))).json()).toEqual({ got: value });
@@ -158,7 +159,7 @@ describe('requests and answers', () => {
     const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
     expect((await put(nested(200))).status).toBe(200);
     const deep = await put(nested(201));
-    expect([deep.status, (await deep.json()).errcode]).toEqual([400, 'M_BAD_JSON']);
+    expect([deep.status, await errcodeOf(deep)]).toEqual([400, 'M_BAD_JSON']);
     expect((await put('[{"a":'.repeat(40_000).slice(0, 99_999))).status).toBe(400);
     const text = JSON.stringify({ text: '\\"[{'.repeat(5000), more: '['.repeat(1000) });
     expect((await put(text)).status).toBe(200);
@@ -183,7 +184,7 @@ describe('requests and answers', () => {
     for (const send of [put, chunked]) {
       expect((await send(body(100_000))).status).toBe(200);
       const over = await send(body(100_001));
-      expect([over.status, (await over.json()).errcode]).toEqual([413, 'M_TOO_LARGE']);
+      expect([over.status, await errcodeOf(over)]).toEqual([413, 'M_TOO_LARGE']);
     }
     server.http.setLimits({ maxRequestBytes: 50 });
     expect((await put(body(51))).status).toBe(413);
