@@ -53,6 +53,7 @@ export class Notifier {
   readonly #deadlines: DeadlineBuckets;
   #newestPosition: number;
   #count = 0;
+  #users = 0;
   #stopped = false;
 
   constructor(options: NotifierOptions) {
@@ -115,6 +116,7 @@ export class Notifier {
     if (this.#stopped) waiter.close('stopped');
     waiters.push(waiter);
     this.#count += 1;
+    if (waiters.length === 1) this.#users += 1;
     return waiter;
   }
 
@@ -124,24 +126,27 @@ export class Notifier {
     for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.close('stopped');
   }
 
-  /** For metrics: open subscriptions, users with a list of them, timers in use, users with an exact position. */
+  /** For metrics: open subscriptions, users with one, lists kept for users, timers in use, users with an exact position. */
   get stats(): {
     readonly waiters: number;
     readonly users: number;
+    readonly lists: number;
     readonly timers: number;
     readonly positions: number;
   } {
     return {
       waiters: this.#count,
-      users: this.#waiters.size,
+      users: this.#users,
+      lists: this.#waiters.size,
       timers: this.#deadlines.size,
       positions: this.#positions.size,
     };
   }
 
-  /** A waiter has left its list. */
-  left(): void {
+  /** A waiter has left its list, and was the last one in it or not. */
+  left(wasLast: boolean): void {
     this.#count -= 1;
+    if (wasLast) this.#users -= 1;
   }
 
   #wakeOne(userId: UserId): void {
@@ -226,7 +231,7 @@ class Waiter extends Deadline implements Subscription {
     const at = this.#siblings.indexOf(this);
     if (at === -1) return;
     this.#siblings.splice(at, 1);
-    this.#notifier.left();
+    this.#notifier.left(this.#siblings.length === 0);
   }
 
   [Symbol.dispose](): void {

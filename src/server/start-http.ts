@@ -2,6 +2,7 @@
  * Last stage of a start: the listeners. Nobody is let in before everything behind them is ready.
  */
 import { SyncFilters } from '../homeserver/sync/filters.ts';
+import { registerSyncMetrics } from '../homeserver/sync/sync-metrics.ts';
 import { SyncService } from '../homeserver/sync/sync-service.ts';
 import { clientApiRoutes } from '../http/client-api/index.ts';
 import { createHttpServer, type HttpServer } from '../http/http-server.ts';
@@ -37,6 +38,8 @@ export async function startHttp(foundation: Foundation, parts: HttpParts): Promi
     accounts: accounts.accountData,
     includeOfflineUsers: config.presence.includeOfflineUsersOnSync,
   });
+  const syncFilters = new SyncFilters(accounts.accountData);
+  registerSyncMetrics(metrics, { notifier, syncFilters });
   const http = createHttpServer({
     listeners: config.listeners,
     routes: clientApiRoutes({
@@ -44,7 +47,7 @@ export async function startHttp(foundation: Foundation, parts: HttpParts): Promi
       rooms,
       presence,
       sync,
-      syncFilters: new SyncFilters(accounts.accountData),
+      syncFilters,
       limits,
       serverName: config.serverName,
       publicBaseurl: config.publicBaseurl,

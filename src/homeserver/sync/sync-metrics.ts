@@ -13,11 +13,6 @@ export interface MeasuredSync {
 /** Registers the gauges; call it once per server. */
 export function registerSyncMetrics(metrics: Metrics, { notifier, syncFilters }: MeasuredSync): void {
   metrics.gauge({
-    name: 'thalamus_sync_waiting',
-    help: 'Syncs that wait for something to tell',
-    collect: () => notifier.stats.waiters,
-  });
-  metrics.gauge({
     name: 'thalamus_sync_wait_timers',
     help: 'Timers that all waiting syncs share',
     collect: () => notifier.stats.timers,
