@@ -152,8 +152,15 @@ export interface RoomStore extends Pick<RoomDirectory, 'loadJoined'> {
   ): Promise<readonly { readonly position: number; readonly content: JsonObject }[]>;
 
   findMembership(roomId: RoomId, userId: UserId): Promise<StoredMembership | null>;
-  /** Every room the user was ever a member of or invited to, with the room's last position; of the present moment. */
-  membershipsOf(userId: UserId): Promise<readonly (StoredMembership & { readonly lastPosition: number })[]>;
+  /**
+   * Every room the user was ever a member of or invited to, with the room's last position; of the present moment.
+   *
+   * @param changedAfter - only rooms with a later last position; null: all
+   */
+  membershipsOf(
+    userId: UserId,
+    changedAfter: number | null,
+  ): Promise<readonly (StoredMembership & { readonly lastPosition: number })[]>;
   /** Present members with one of these memberships, by position; at most `limit`. */
   listMembers(roomId: RoomId, memberships: readonly Membership[], limit: number): Promise<readonly StoredMembership[]>;
   /** Leaves the room out of the user's lists. Only has an effect on a membership that is `leave` or `ban`. */

@@ -168,13 +168,16 @@ export class SqliteRoomStore implements RoomStore {
     return row === undefined ? null : toStoredMembership(row);
   }
 
-  async membershipsOf(userId: UserId): Promise<readonly (StoredMembership & { readonly lastPosition: number })[]> {
+  async membershipsOf(
+    userId: UserId,
+    changedAfter: number | null,
+  ): Promise<readonly (StoredMembership & { readonly lastPosition: number })[]> {
     return this.#db
       .prepare(
         `SELECT r.room_id, m.user_id, m.membership, m.position, m.forgotten, r.last_position FROM room_memberships m
-          JOIN rooms r USING (room_nid) WHERE m.user_id = ?`,
+          JOIN rooms r USING (room_nid) WHERE m.user_id = ? AND r.last_position > ?`,
       )
-      .all<MembershipRow>(userId)
+      .all<MembershipRow>(userId, changedAfter ?? -1)
       .map((row) => ({ ...toStoredMembership(row), lastPosition: row.last_position }));
   }
 

@@ -95,7 +95,7 @@ export class Memberships {
   }
 
   async joinedRooms(userId: UserId): Promise<readonly RoomId[]> {
-    const rows = await this.#store.membershipsOf(userId);
+    const rows = await this.#store.membershipsOf(userId, null);
     return rows.filter((row) => row.membership === 'join').map((row) => row.roomId);
   }
 
@@ -111,7 +111,7 @@ export class Memberships {
 
   /** Leaves every room and turns every invite down: the account is deactivated. */
   async leaveAll(userId: UserId): Promise<void> {
-    for (const { roomId, membership } of await this.#store.membershipsOf(userId)) {
+    for (const { roomId, membership } of await this.#store.membershipsOf(userId, null)) {
       if (membership === 'leave' || membership === 'ban') continue;
       await this.#change(userId, userId, roomId, (current) =>
         current === 'leave' || current === 'ban' ? null : memberContent('leave', null),

@@ -9,9 +9,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { MatrixError } from '../../matrix/errors.ts';
 import type { EventId, RoomId, UserId } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { PortError } from '../../ports/errors.ts';
 import type { MembershipChange } from '../../ports/room-directory.ts';
-import type { AppendBatch, Membership, NewEvent, RoomStore, StateKey, StoredRoom } from '../../ports/room-store.ts';
+import type { AppendBatch, AppendResult, Membership, RoomStore, StateKey, StoredRoom } from '../../ports/room-store.ts';
 import { authorise } from './auth-rules.ts';
 import { buildEvent, type EventDraft } from './build-event.ts';
 import type { JoinedMembers } from './joined-members.ts';
@@ -85,33 +84,31 @@ export class RoomWriter {
   /** Appends checked events and tells of them. The caller holds the room's lock, or the room is new. */
   async append(batch: AppendBatch): Promise<void> {
     const { roomId, events } = batch;
-    let last: number;
-    try {
-      const result = await this.#store.appendEvents(batch);
-      if (result.kind === 'alias-taken') {
-        throw new MatrixError(400, 'M_ROOM_IN_USE', `The alias ${result.alias} is taken`);
-      }
-      last = result.last;
-    } catch (error) {
-      if (error instanceof PortError) this.#joinedMembers.forget(roomId);
-      throw error;
-    }
-    const affected = this.#tellMembershipChanges(roomId, events);
-    for (const userId of await this.#joinedMembers.of(roomId)) affected.add(userId);
-    this.#notify(affected, last);
-  }
-
-  #tellMembershipChanges(roomId: RoomId, events: readonly NewEvent[]): Set<UserId> {
-    const affected = new Set<UserId>();
+    // Asked before writing: nothing that can fail stands between what is durable and those who are to be told.
+    const told = new Set(batch.create === null ? await this.#joinedMembers.of(roomId) : []);
+    const last = await this.#appendToStore(batch);
     for (const { type, stateKey, content } of events) {
       if (type !== 'm.room.member' || stateKey === null) continue;
       const userId = stateKey as UserId;
       const isJoined = (content['membership'] as Membership) === 'join';
-      affected.add(userId);
+      told.add(userId);
       this.#joinedMembers.changed(roomId, userId, isJoined);
       for (const listener of this.#listeners) listener({ roomId, userId, membership: isJoined ? 'join' : 'leave' });
     }
-    return affected;
+    this.#notify(told, last);
+  }
+
+  async #appendToStore(batch: AppendBatch): Promise<number> {
+    let result: AppendResult;
+    try {
+      result = await this.#store.appendEvents(batch);
+    } catch (error) {
+      // Whether it was written is not known for certain.
+      this.#joinedMembers.forget(batch.roomId);
+      throw error;
+    }
+    if (result.kind === 'appended') return result.last;
+    throw new MatrixError(400, 'M_ROOM_IN_USE', `The alias ${result.alias} is taken`);
   }
 
   /** The event that the same request of the same device made before. */

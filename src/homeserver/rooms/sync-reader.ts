@@ -58,7 +58,7 @@ export class RoomSyncReader implements RoomSync {
   }
 
   async joinedRooms(userId: UserId): Promise<readonly RoomId[]> {
-    const rows = await this.#options.store.membershipsOf(userId);
+    const rows = await this.#options.store.membershipsOf(userId, null);
     return rows.filter((row) => row.membership === 'join').map((row) => row.roomId);
   }
 
@@ -74,7 +74,8 @@ export class RoomSyncReader implements RoomSync {
     const typingRooms = new Set(typingSince === null ? [] : typing.roomsChangedSince(typingSince));
     const isWhole = since === null || fullState;
 
-    for (const row of await store.membershipsOf(userId)) {
+    const mayBeUnchanged = isWhole || typingRooms.size > 0;
+    for (const row of await store.membershipsOf(userId, mayBeUnchanged ? null : since)) {
       const { roomId } = row;
       if (filter.acceptsRoom?.(roomId) === false) continue;
       const isUnchanged = since !== null && row.lastPosition <= since && !typingRooms.has(roomId);

@@ -13,7 +13,7 @@ import { type Route, STABLE_VERSIONS } from '../route.ts';
 import { type RoomServices, param, roomIdParam } from './room-params.ts';
 
 const eventId = z.custom<EventId>((value) => typeof value === 'string' && value.startsWith('$'), 'must be an event id');
-const receiptBody = z.looseObject({ thread_id: z.string().min(1).optional() });
+const receiptBody = z.looseObject({ thread_id: z.string().min(1).max(255).optional() });
 const markersBody = z.looseObject({
   'm.fully_read': eventId.optional(),
   'm.read': eventId.optional(),

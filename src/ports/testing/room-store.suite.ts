@@ -37,7 +37,7 @@ export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Prom
       assert.equal(await store.findEvent(ROOM, '$none'), null);
       assert.deepEqual(await store.readState(ROOM, { kind: 'all' }, null), []);
       assert.deepEqual(await store.listEvents(ROOM, { after: 0, upTo: 9, direction: 'forward', limit: 9 }), []);
-      assert.deepEqual(await store.membershipsOf(ALICE), []);
+      assert.deepEqual(await store.membershipsOf(ALICE, null), []);
       assert.deepEqual(await loaded(store), []);
       assert.equal(await store.countPublicRooms(), 0);
     });
@@ -221,9 +221,11 @@ export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Prom
       await store.forget(ROOM, BOB);
       assert.deepEqual(await counts(store), [1, 0]);
       const last = await append(store, [member('$4', ALICE, BOB, 'ban')]);
-      assert.deepEqual(await store.membershipsOf(BOB), [
+      assert.deepEqual(await store.membershipsOf(BOB, last - 1), [
         { roomId: ROOM, userId: BOB, membership: 'ban', position: last, forgotten: true, lastPosition: last },
       ]);
+      assert.deepEqual(await store.membershipsOf(BOB, last), []);
+      assert.equal((await store.membershipsOf(BOB, null)).length, 1);
       await append(store, [member('$5', ALICE, BOB, 'leave'), member('$6', ALICE, BOB, 'invite')]);
       assert.equal((await store.findMembership(ROOM, BOB))?.forgotten, false);
     });
