@@ -31,6 +31,7 @@ export interface DispatcherOptions {
   readonly authenticate: Authenticate;
   readonly webResources: WebResources | null;
   readonly webResourceTimeoutMs: number;
+  readonly slowReaderTimeoutMs: number;
   readonly maxRequestBytes: number;
   readonly openResources: OpenResources;
   readonly requestMetrics: RequestMetrics;
@@ -78,6 +79,7 @@ export class Dispatcher {
   requestListener(scope: ListenerScope): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
     const host: ExchangeHost = {
       trustForwardedFor: scope.xForwarded,
+      slowReaderTimeoutMs: this.#options.slowReaderTimeoutMs,
       lifecycle: this.#options.lifecycle,
       answered: (exchange, httpStatus) => {
         this.#answered(exchange, httpStatus);

@@ -12,8 +12,6 @@ import type { ClientRequest, Requester } from './route.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_QUERY = '';
-/** How long a client may take to read an answer without any progress. */
-const SLOW_READER_TIMEOUT_MS = 60_000;
 
 const JSON_HEADERS: readonly string[] = [
   'Content-Type',
@@ -40,6 +38,8 @@ export interface Lifecycle {
 /** What an exchange asks of the listener it came in by. */
 export interface ExchangeHost {
   readonly trustForwardedFor: boolean;
+  /** How long a client may take to read an answer without any progress. */
+  readonly slowReaderTimeoutMs: number;
   readonly lifecycle: Lifecycle;
   /** Called once, when the answer is given; `httpStatus` is `null` when there was nobody left to answer. */
   answered(exchange: Exchange, httpStatus: number | null): void;
@@ -215,7 +215,7 @@ export class Exchange implements ClientRequest {
 
   #watchSlowReader(): void {
     const { socket } = this.incoming;
-    socket.setTimeout(SLOW_READER_TIMEOUT_MS);
+    socket.setTimeout(this.#host.slowReaderTimeoutMs);
     this.outgoing.once('finish', () => socket.setTimeout(0));
   }
 }

@@ -76,6 +76,7 @@ const DEFAULT_DEADLINES: Deadlines = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 75_000,
+  slowReaderTimeoutMs: 60_000,
 };
 
 /** What is left for the database, logs and outgoing connections. */
@@ -84,6 +85,7 @@ const RESERVED_FILES = 256;
 /** Makes the server; nothing is open until `listen`. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { logger } = options;
+  const deadlines = { ...DEFAULT_DEADLINES, ...options.deadlines };
   const lifecycle: Lifecycle = { abortable: [], stopping: false };
   const requestMetrics = new RequestMetrics(options.metrics);
   const connections = new ConnectionLimit({
@@ -102,6 +104,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     authenticate: options.authenticate,
     webResources: options.webResources ?? null,
     webResourceTimeoutMs: options.webResourceTimeoutMs ?? 30_000,
+    slowReaderTimeoutMs: deadlines.slowReaderTimeoutMs,
     maxRequestBytes: options.limits.maxRequestBytes,
     openResources: new OpenResources(options.metrics, requestMetrics),
     requestMetrics,
@@ -120,7 +123,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       port: entry.port,
       bindAddress,
       tls: entry.tls ? (options.tls ?? null) : null,
-      deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
+      deadlines,
       connections,
       requestMetrics,
       onRequest: dispatcher.requestListener(scope),

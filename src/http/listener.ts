@@ -23,6 +23,8 @@ export interface Deadlines {
   readonly requestTimeoutMs: number;
   /** How long an idle connection is kept for a next request. Longer than proxies keep theirs, or they race us. */
   readonly keepAliveTimeoutMs: number;
+  /** How long a client may take to read an answer without any progress. */
+  readonly slowReaderTimeoutMs: number;
 }
 
 export interface ListenerOptions {

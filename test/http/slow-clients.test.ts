@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { defaultMaxConnections } from '../../src/http/http-server.ts';
 import type { Route } from '../../src/http/route.ts';
@@ -102,6 +103,39 @@ describe('slow clients', () => {
     await until(() => wait.aborted() === 1);
     expect(wait.waiting()).toBe(0);
     await until(() => server.metrics.value(CONNECTIONS) === 0);
+  });
+
+  it('loses a client that does not read its answer, and nobody who reads slowly', async () => {
+    const big: Route = {
+      method: 'GET',
+      path: '/big',
+      versions: ['v3'],
+      auth: 'none',
+      operationId: 'big',
+      handler: () => ({ text: 'x'.repeat(20_000_000) }),
+    };
+    await using server = await startHttpFixture({ routes: [big], http: { deadlines: { slowReaderTimeoutMs: 500 } } });
+    const ask = 'GET /_matrix/client/v3/big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    const stuck = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    stuck.pause();
+    stuck.write(ask);
+    // Takes longer than the deadline in sum, but never so long without reading anything.
+    const slow = connect(server.port, '127.0.0.1');
+    slow.write(ask);
+    let read = 0;
+    let gulp = 0;
+    slow.on('data', (chunk) => {
+      read += chunk.length;
+      gulp += chunk.length;
+      if (gulp < 2_000_000) return;
+      gulp = 0;
+      slow.pause();
+      setTimeout(() => slow.resume(), 100);
+    });
+    await new Promise((resolve) => slow.once('close', resolve));
+    expect(read).toBeGreaterThan(20_000_000);
+    await until(() => server.metrics.value(CONNECTIONS) === 0);
+    stuck.destroy();
   });
 
   it('closes a connection that sends requests ahead without end', async () => {

@@ -179,12 +179,12 @@ export async function openRaw(port: number): Promise<RawConnection> {
             resolve(match);
           } else if (socket.destroyed) {
             done();
-            reject(new Error(`the connection ended without ${pattern}: ${text}`));
+            reject(new Error(`the connection ended without ${pattern}: ${text.slice(0, 500)}`));
           }
         };
         const timer = setTimeout(() => {
           done();
-          reject(new Error(`no ${pattern} within 10 s: ${text}`));
+          reject(new Error(`no ${pattern} within 10 s: ${text.slice(0, 500)}`));
         }, 10_000);
         listeners.add(look);
         look();
