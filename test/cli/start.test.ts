@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/adapters/sqlite/database.ts';
 import { SilentLogger } from '../../src/adapters/memory/logger.ts';
-import { runProgram, spawnServer, startProgram } from '../support/spawn-server.ts';
+import { runProgram, spawnServer } from '../support/spawn-server.ts';
 
 let dir = '';
 beforeEach(() => {
@@ -225,18 +225,5 @@ describe('signals', () => {
     });
     await server.program.waitFor(/forgotten[^\n]*"msg":"a rejection was not handled: going on"/);
     expect((await server.request('GET', '/health')).status).toBe(200);
-  });
-});
-
-describe('thalamus start in an empty folder', () => {
-  it('writes a configuration with a comment on every line, which passes check-config', async () => {
-    const program = startProgram(['start'], { cwd: dir });
-    // Port 8008 may be taken here; the file is what this is about.
-    await Promise.race([program.ended, program.waitFor(/Stop with Ctrl-C/)]);
-    program.child.kill('SIGTERM');
-    await program.ended;
-    const text = readFileSync(join(dir, 'thalamus.yaml'), 'utf8');
-    for (const line of text.trimEnd().split('\n')) expect(line).toMatch(/(^|\s)# \S.*\S$/);
-    expect(await runProgram(['check-config'], { cwd: dir })).toMatchObject({ exitCode: 0, stderr: '' });
   });
 });

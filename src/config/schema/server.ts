@@ -36,9 +36,7 @@ const listener = section({
     .min(1, { error: 'must have at least one address' })
     .prefault([...DEFAULTS.bindAddresses])
     .meta({ description: 'The addresses to listen on. Without it: all of this machine.', example: ['127.0.0.1'] }),
-  bind_address: text()
-    .optional()
-    .meta({ description: 'Older spelling of `bind_addresses` with one address.', example: '127.0.0.1' }),
+  bind_address: text().optional().meta({ description: 'Older spelling of `bind_addresses` with one address.' }),
   type: oneOf(['http', 'metrics', 'manhole', 'replication'])
     .prefault('http')
     .meta({ description: '`http`, or `metrics` for a listener with metrics only.', example: 'http' }),

@@ -1,0 +1,125 @@
+/**
+ * A server that is told to stop, or to read its configuration again, while clients are at it.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { startTestServer } from '../support/start-test-server.ts';
+import { spawnServer } from '../support/spawn-server.ts';
+
+describe('a server that stops', () => {
+  it('answers the long polls that wait, and lets nobody in any more', async () => {
+    await using server = await spawnServer();
+    const alice = await server.register('alice');
+    const { next_batch: since } = await alice.sync();
+    // The first poll tells what became of alice's own presence; the second one waits.
+    const { next_batch: next } = await alice.sync({ since, timeout: 1000 });
+    const poll = alice.sync({ since: next, timeout: 60_000 });
+    await expect
+      .poll(async () => (await server.request('GET', '/metrics')).body, { timeout: 5000 })
+      .toMatch(/^synapse_notifier_listeners\{[^}]*\} 1$/m);
+    const [body, { exitCode }] = await Promise.all([poll, server.terminate()]);
+    expect(body.next_batch).toBeTypeOf('string');
+    expect(exitCode).toBe(0);
+  });
+
+  it('ends at once at the second signal', async () => {
+    await using server = await spawnServer({
+      modules: [
+        {
+          source:
+            'export default class { async [Symbol.asyncDispose]() { await new Promise((r) => setTimeout(r, 60_000)); } }',
+        },
+      ],
+    });
+    server.program.child.kill('SIGTERM');
+    await server.program.waitFor(/"msg":"stopping"/);
+    server.program.child.kill('SIGTERM');
+    const { exitCode, stdout } = await server.program.ended;
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('second signal: ending at once');
+  });
+});
+
+describe('reload', () => {
+  let dir = '';
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'thalamus-tls-'));
+    for (const name of ['one', 'two']) {
+      const args = [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+        '-subj',
+        `/CN=${name}.test`,
+      ];
+      execFileSync('openssl', [...args, '-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.pem`)], {
+        stdio: 'ignore',
+      });
+    }
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  it('takes a renewed certificate for new connections, and keeps the old one when the new one is broken', async () => {
+    const use = (name: string): void => {
+      copyFileSync(join(dir, `${name}.pem`), join(dir, 'now.pem'));
+      copyFileSync(join(dir, `${name}.key`), join(dir, 'now.key'));
+    };
+    use('one');
+    await using server = await startTestServer({
+      config: {
+        listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], tls: true, resources: [{ names: ['client'] }] }],
+        tls_certificate_path: join(dir, 'now.pem'),
+        tls_private_key_path: join(dir, 'now.key'),
+      },
+    });
+    const { config } = loadConfig(server.configFile);
+    const port = Number(new URL(server.baseUrl).port);
+    expect(await nameOfCertificate(port)).toBe('one.test');
+    use('two');
+    expect(server.server.reload(config)).toEqual({ reloaded: ['TLS files'], needRestart: [] });
+    expect(await nameOfCertificate(port)).toBe('two.test');
+    copyFileSync(join(dir, 'one.pem'), join(dir, 'now.pem'));
+    expect(() => server.server.reload(config)).toThrow('are not a certificate and its key');
+    expect(await nameOfCertificate(port)).toBe('two.test');
+  });
+
+  it('changes rate limits and the limit of bodies for requests from now on', async () => {
+    await using server = await startTestServer();
+    const alice = await server.register('alice');
+    const { config } = loadConfig(server.configFile);
+    expect((await alice.setPresence('online')).status).toBe(200);
+    const presencePerUser = { perSecond: 0.001, burstCount: 1 };
+    const report = server.server.reload({
+      ...config,
+      rateLimits: { ...config.rateLimits, presencePerUser },
+      maxRequestSize: 1000,
+      presence: { ...config.presence, mode: 'disabled' },
+    });
+    expect(report).toEqual({ reloaded: ['rate limits', 'max_request_size'], needRestart: ['presence'] });
+    await alice.setPresence('unavailable');
+    expect((await alice.setPresence('online')).body.errcode).toBe('M_LIMIT_EXCEEDED');
+    const large = { body: { name: 'x'.repeat(2000) } };
+    expect((await alice.request('POST', '/createRoom', large)).body.errcode).toBe('M_TOO_LARGE');
+  });
+});
+
+function nameOfCertificate(port: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
