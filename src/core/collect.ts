@@ -15,6 +15,7 @@ import type { Inboxes } from './inboxes.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
 import { Stamps } from './columns.ts';
+import type { Turn } from './turn.ts';
 import type { UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
 
@@ -30,6 +31,7 @@ export interface CollectParts {
   readonly inboxes: Inboxes;
   readonly visibility: Visibility;
   readonly positions: Positions;
+  readonly turn: Turn;
   readonly delivery: Delivery;
   readonly counters: Counters;
   /** Full-presence marks: uid → position. */
@@ -71,7 +73,7 @@ export class Collector {
    * names them, and they must not be lost.
    */
   #snapshot(observer: number, slot: number, since: number | null, options: CollectOptions): Collection {
-    const { counters, users, visibility } = this.#parts;
+    const { counters, visibility } = this.#parts;
     counters.add('snapshots');
     const listed: Candidate[] = [];
     const wentOffline: Candidate[] = [];
@@ -79,7 +81,7 @@ export class Collector {
     this.#beginList();
     visibility.eachVisible(observer, (uid, position) => {
       if (!this.#isAccepted(uid, options)) return;
-      if (withOffline || !users.isOffline(uid)) this.#add(listed, uid, position);
+      if (withOffline || !this.#isOffline(uid)) this.#add(listed, uid, position);
       else if (since !== null && position > since) wentOffline.push({ uid, position });
     });
     // Whom nothing lists yet is offline; no cursor can owe those, so they come first.
@@ -140,8 +142,9 @@ export class Collector {
     const news: Candidate[] = [];
     if (slot >= 0) {
       inboxes.visit(slot, since, this.#published, (uid, position) => {
-        if (!visibility.canSee(observer, uid) || !this.#isAccepted(uid, options)) return;
-        this.#add(news, uid, position);
+        if (visibility.mayBeTold(observer, uid, position) && this.#isAccepted(uid, options)) {
+          this.#add(news, uid, position);
+        }
       });
       news.reverse();
       if (since >= (inboxes.floor[slot] as number)) {
@@ -192,7 +195,7 @@ export class Collector {
   }
 
   #isOffline(uid: number): boolean {
-    return this.#parts.users.isOffline(uid);
+    return this.#parts.turn.isShownOffline(uid);
   }
 
   #isAccepted(uid: number, { accept }: CollectOptions): boolean {

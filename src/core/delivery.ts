@@ -31,6 +31,9 @@ export interface DeliveryParts {
 }
 
 const NO_OBSERVERS = new Uint32Array(0);
+const WAKE_UP = -1;
+/** Beyond it, while the store does not answer, observers get a snapshot instead. */
+const MAX_DEFERRED = 100_000;
 
 export class Delivery {
   readonly #parts: DeliveryParts;
@@ -42,8 +45,11 @@ export class Delivery {
   readonly #woken = new Stamps();
   #wakeList = new Uint32Array(64);
   #wakeCount = 0;
-  /** Observers (by uid) who have something at positions that are not shown yet, because an earlier turn is being made durable. */
-  readonly #deferred = new Set<number>();
+  /**
+   * Entries at fresh positions that an earlier turn, which is being made durable, holds up: in order of their positions. Inboxes get them
+   * after that turn's, so that they stay in order, too. Without a source it is only a wake-up.
+   */
+  #deferred: { readonly observer: number; readonly position: number; readonly source: number }[] = [];
   #pairs = 0;
   #servers = new Map<ServerName, UserPresenceState[]>();
   readonly #serversTold = new Stamps();
@@ -59,13 +65,13 @@ export class Delivery {
     this.#begin();
     for (const update of changes.updates) {
       turn.published(update);
+      this.#flushDeferred(update.position);
       this.#tellObservers(update.uid, update.position);
       this.#tellServers(update.uid, update.state);
     }
     for (const ping of changes.pings) this.#tellServers(ping.uid, ping.state);
     positions.closeTurns(changes.position);
-    for (const uid of this.#deferred) this.#wake(uid);
-    if (!positions.isWaiting) this.#deferred.clear();
+    this.#flushDeferred(positions.published);
     return this.#finish();
   }
 
@@ -98,14 +104,19 @@ export class Delivery {
   /** Tells one observer about users, at fresh positions. */
   tellAnew(slot: number, uids: readonly number[]): Deliveries {
     this.#begin();
-    for (const uid of uids) this.#push(slot, this.#parts.positions.next(), uid);
+    for (const uid of uids) this.#pushFresh(slot, this.#parts.positions.next(), uid);
     return this.#finishFresh();
   }
 
   /** Wakes observers for something that is not in their inboxes, at positions just given out. */
   wakeFresh(uids: Iterable<number>): Deliveries {
     this.#begin();
-    for (const uid of uids) if (this.#parts.observers.slotOf(uid) >= 0) this.#wake(uid);
+    const { positions } = this.#parts;
+    for (const observer of uids) {
+      if (this.#parts.observers.slotOf(observer) < 0) continue;
+      if (positions.isWaiting) this.#deferred.push({ observer, position: positions.allocated, source: WAKE_UP });
+      else this.#wake(observer);
+    }
     return this.#finishFresh();
   }
 
@@ -151,6 +162,32 @@ export class Delivery {
     this.#wake(this.#parts.observers.uid[slot] as number);
   }
 
+  /** Tells at a position just given out; not before what is being made durable at earlier positions. */
+  #pushFresh(slot: number, position: number, source: number): void {
+    const { inboxes, observers, positions } = this.#parts;
+    if (!positions.isWaiting) this.#push(slot, position, source);
+    else if (this.#deferred.length >= MAX_DEFERRED) inboxes.snapshotAt[slot] = position;
+    else {
+      this.#pairs++;
+      this.#deferred.push({ observer: observers.uid[slot] as number, position, source });
+    }
+  }
+
+  /** Delivers what was held up at positions up to `until`. */
+  #flushDeferred(until: number): void {
+    const { inboxes, observers } = this.#parts;
+    let done = 0;
+    for (const { observer, position, source } of this.#deferred) {
+      if (position > until) break;
+      done++;
+      const slot = observers.slotOf(observer);
+      if (slot < 0) continue;
+      if (source !== WAKE_UP) inboxes.push(slot, position, source);
+      this.#wake(observer);
+    }
+    if (done > 0) this.#deferred = this.#deferred.slice(done);
+  }
+
   /** Keeps the routers' answer for a source and tells connected targets who were not told already. Returns the position. */
   #keep(source: number, targets: readonly number[]): number {
     const { kept, observers, positions, visibility } = this.#parts;
@@ -162,7 +199,7 @@ export class Delivery {
     kept.replace(source, targets, position);
     for (const target of targets) {
       const slot = observers.slotOf(target);
-      if (slot >= 0 && !visibility.seesByDefault(target, source)) this.#push(slot, position, source);
+      if (slot >= 0 && !visibility.seesByDefault(target, source)) this.#pushFresh(slot, position, source);
     }
     return position;
   }
@@ -246,13 +283,8 @@ export class Delivery {
     this.#wakeList[this.#wakeCount++] = uid;
   }
 
-  /** Ends a delivery at fresh positions: while a turn is being made durable, observers are woken when it is published. */
   #finishFresh(): Deliveries {
-    const { positions } = this.#parts;
-    positions.settle();
-    if (!positions.isWaiting) return this.#finish();
-    for (let index = 0; index < this.#wakeCount; index++) this.#deferred.add(this.#wakeList[index] as number);
-    this.#wakeCount = 0;
+    this.#parts.positions.settle();
     return this.#finish();
   }
 

@@ -49,7 +49,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const inboxes = new Inboxes(users, limits.maxPendingPerObserver);
   const interest = new Interest(users);
   const kept = new KeptAnswers(users);
-  const visibility = new Visibility(users, rooms, observers, interest, kept);
+  const visibility = new Visibility(users, rooms, observers, interest, kept, positions);
   const base = {
     users,
     positions,

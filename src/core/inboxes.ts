@@ -138,6 +138,8 @@ export class Inboxes {
       lists.reserve(slot, Math.max(capacity * 2, FIRST_CAPACITY) * WORDS);
     }
     this.#entries -= before - lists.size(slot) / WORDS;
+    // A list that was emptied has given its block back.
+    lists.reserve(slot, Math.max(lists.size(slot) + WORDS, FIRST_CAPACITY * WORDS));
   }
 
   /** Keeps, of every user, the newest entry, if it is newer than `passed` (when that is a position). */

@@ -81,7 +81,8 @@ export class PresenceEngine {
     const uid = this.#parts.users.intern(userId);
     const slot = this.#parts.observers.beginSync(uid);
     if (slot >= 0) {
-      this.#parts.inboxes.open(slot, this.#parts.positions.published);
+      // Whatever was given out until now went to those who were connected then.
+      this.#parts.inboxes.open(slot, this.#parts.positions.allocated);
       this.#parts.rooms.attach(uid, slot);
     }
     if (counted && this.#isTracked) this.#parts.records.beginSync(uid, deviceId, claim, now);
@@ -144,6 +145,7 @@ export class PresenceEngine {
       this.#periodEndsTs = now + this.#options.timers.observerLingerMs;
       this.#parts.inboxes.beginPeriod();
     }
+    this.#parts.turn.at(now);
     const due = this.#parts.wheel.advance(now);
     for (const uid of due) this.#parts.records.expire(uid, now);
     this.#parts.counters.add('timersFired', due.length);
@@ -179,7 +181,7 @@ export class PresenceEngine {
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
     const shared = (uid: number): boolean => uid === observer || this.#parts.rooms.share(observer, uid);
     const gain = this.#parts.interest.set(slot, interest);
-    const uids = gain.uids.filter((uid) => !this.#parts.users.isOffline(uid) && !shared(uid));
+    const uids = gain.uids.filter((uid) => !this.#parts.turn.isShownOffline(uid) && !shared(uid));
     if (!gain.all && uids.length <= this.#options.limits.maxPendingPerObserver / 2) {
       return this.#parts.delivery.tellAnew(slot, uids);
     }
@@ -222,14 +224,15 @@ export class PresenceEngine {
     return observerUid >= 0 && targetUid >= 0 && this.#parts.visibility.canSee(observerUid, targetUid);
   }
 
-  /** The current record; of somebody unknown, the offline default. */
+  /** The current record, published or not; of somebody unknown, the offline default. */
   stateOf(userId: UserId): UserPresenceState {
     const uid = this.#parts.users.find(userId);
     return uid < 0 ? defaultRecord(userId) : this.#parts.users.record(uid);
   }
 
+  /** The record of a collected user; the same as `shownState`. */
   state(uid: number): UserPresenceState {
-    return this.#parts.users.record(uid);
+    return this.shownState(uid);
   }
 
   /** The record as observers may see it: without changes worth telling that are not published yet. */

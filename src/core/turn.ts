@@ -9,7 +9,7 @@ import type { Counters } from './counters.ts';
 import type { PresenceUpdate, TurnChanges } from './engine-api.ts';
 import { type Comparable, notifyReason } from './notify-rules.ts';
 import type { Positions } from './positions.ts';
-import { stateOfCode } from './state-codes.ts';
+import { OFFLINE, stateOfCode } from './state-codes.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -42,9 +42,14 @@ export class Turn {
     this.#activeWindowMs = activeWindowMs;
   }
 
+  /** Something happens at `now`, in this turn. */
+  at(now: number): void {
+    if (now > this.#now) this.#now = now;
+  }
+
   /** Call before anything of the user's record is changed. */
   touch(uid: number, now: number): void {
-    if (now > this.#now) this.#now = now;
+    this.at(now);
     if (!this.#before.has(uid)) this.#before.set(uid, this.#snapshot(uid));
   }
 
@@ -91,6 +96,14 @@ export class Turn {
     const before = this.#before.get(uid);
     if (before === undefined) return false;
     return this.#forced.has(uid) || notifyReason(before, this.#snapshot(uid), this.#activeWindowMs) !== null;
+  }
+
+  /** Whether observers see the user as offline. */
+  isShownOffline(uid: number): boolean {
+    // A different state is always worth telling, so what is shown is the state before whatever is not published yet.
+    const shown = this.#shown.get(uid);
+    if (shown !== undefined) return shown.state === 'offline';
+    return (this.#before.get(uid)?.state ?? this.#users.state[uid]) === OFFLINE;
   }
 
   /** The record as observers may see it: without changes worth telling that are not published. */

@@ -9,6 +9,7 @@ import { Stamps } from './columns.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
+import type { Positions } from './positions.ts';
 import type { Rooms } from './rooms.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -18,9 +19,18 @@ export class Visibility {
   readonly #observers: Observers;
   readonly #interest: Interest;
   readonly #kept: KeptAnswers;
+  readonly #positions: Positions;
   readonly #seen = new Stamps();
 
-  constructor(users: UserTable, rooms: Rooms, observers: Observers, interest: Interest, kept: KeptAnswers) {
+  constructor(
+    users: UserTable,
+    rooms: Rooms,
+    observers: Observers,
+    interest: Interest,
+    kept: KeptAnswers,
+    positions: Positions,
+  ) {
+    this.#positions = positions;
     this.#users = users;
     this.#rooms = rooms;
     this.#observers = observers;
@@ -33,7 +43,16 @@ export class Visibility {
     return this.seesByDefault(observer, target) || this.#kept.names(target, observer);
   }
 
-  /** The same without kept answers: what `publish` tells without asking routers. */
+  /**
+   * Whether what was told at `position` may be shown: a kept answer alone lets an observer see what it was given for, not the source's
+   * later updates, which the routers have not decided about yet.
+   */
+  mayBeTold(observer: number, source: number, position: number): boolean {
+    if (this.seesByDefault(observer, source)) return true;
+    return this.#kept.names(source, observer) && position <= this.#kept.position(source);
+  }
+
+  /** `canSee` without kept answers: what `publish` tells without asking routers. */
   seesByDefault(observer: number, target: number): boolean {
     return observer === target || this.#rooms.share(observer, target) || this.isInterested(observer, target);
   }
@@ -54,11 +73,13 @@ export class Visibility {
     // `visit` must not look for visible users itself: the round of stamps is shared.
     const seen = this.#seen;
     const routed = this.#kept.sourcesFor(observer);
+    const { published } = this.#positions;
     const byDefault = (uid: number): boolean => this.seesByDefault(observer, uid);
     for (const uid of routed) {
       seen.mark(uid);
       const own = byDefault(uid) ? (positions[uid] as number) : 0;
-      visit(uid, Math.max(own, this.#kept.position(uid)));
+      const delivered = this.#kept.position(uid);
+      visit(uid, delivered > published ? own : Math.max(own, delivered));
     }
     const slot = this.#observers.slotOf(observer);
     if (slot >= 0 && this.#interest.wantsAll(slot)) {

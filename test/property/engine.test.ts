@@ -1,0 +1,42 @@
+import { deepStrictEqual } from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { describe, it } from 'vitest';
+import type { EngineOptions } from '../../src/core/engine-api.ts';
+import { DEFAULT_TIMERS, engineOptions } from '../support/engine-driver.ts';
+import { histories } from './history.ts';
+import { Play } from './play.ts';
+
+/** A failure prints the seed and the path: `THALAMUS_SEED=… npx vitest run test/property` plays it again. */
+const seed = process.env['THALAMUS_SEED'];
+const numRuns = Number(process.env['THALAMUS_RUNS'] ?? 300);
+const parameters = { numRuns, endOnFailure: false, ...(seed === undefined ? {} : { seed: Number(seed) }) };
+
+const SETTINGS: [string, Partial<EngineOptions>][] = [
+  ['default settings', {}],
+  ['inboxes of three entries', { limits: { maxPendingPerObserver: 3, maxRoutedPerUser: 1_000 } }],
+  [
+    'timers of less than a second',
+    { timers: { ...DEFAULT_TIMERS, lastActiveGranularityMs: 300, syncOnlineTimeoutMs: 200, idleTimeoutMs: 900 } },
+  ],
+];
+
+describe.each(SETTINGS)('random histories, %s', (_, overrides) => {
+  it('the engine does what the reference model does, step by step, and ends with everybody offline', () => {
+    fc.assert(
+      fc.property(histories, (steps) => {
+        new Play(engineOptions(overrides)).run(steps).finish();
+      }),
+      parameters,
+    );
+  }, 120_000);
+
+  it('the same history gives the same results', () => {
+    fc.assert(
+      fc.property(histories, (steps) => {
+        const [one, other] = [new Play(engineOptions(overrides)), new Play(engineOptions(overrides))];
+        deepStrictEqual(one.run(steps).answers, other.run(steps).answers);
+      }),
+      { ...parameters, numRuns: Math.ceil(numRuns / 10) },
+    );
+  }, 120_000);
+});

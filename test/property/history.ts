@@ -1,0 +1,141 @@
+/**
+ * Random histories: what can happen to an engine, as data that fast-check can draw and shrink.
+ */
+import * as fc from 'fast-check';
+import type { RoomId, UserId } from '../../src/matrix/identifiers.ts';
+import { PRESENCE_STATES, type PresenceState } from '../../src/matrix/presence-state.ts';
+
+export const LOCALS: readonly UserId[] = ['@a:test', '@b:test', '@c:test', '@d:test', '@e:test'];
+export const REMOTES: readonly UserId[] = ['@p:far', '@q:away'];
+/** Named by routers and interest only: nobody has heard of them otherwise. */
+export const STRANGERS: readonly UserId[] = ['@stranger:test', '@stranger:nowhere'];
+export const ROOMS: readonly RoomId[] = ['!one:test', '!two:test', '!three:test', '!excluded:test'];
+export const EXCLUDED: RoomId = '!excluded:test';
+const DEVICES = ['A', 'B'];
+
+export type Step =
+  | { readonly do: 'join' | 'leave'; readonly user: UserId; readonly room: RoomId }
+  | {
+      readonly do: 'put';
+      readonly user: UserId;
+      readonly device: string;
+      readonly state: PresenceState;
+      readonly status: string | null;
+    }
+  | {
+      readonly do: 'begin';
+      readonly user: UserId;
+      readonly device: string;
+      readonly claim: 'default' | 'explicit' | 'unavailable' | 'limited' | 'offline';
+    }
+  | { readonly do: 'end'; readonly which: number }
+  | { readonly do: 'bump' | 'removeDevice'; readonly user: UserId; readonly device: string }
+  | {
+      readonly do: 'managed';
+      readonly user: UserId;
+      readonly state: PresenceState;
+      readonly status: string | null;
+      readonly ttlMs: number | null;
+    }
+  | {
+      readonly do: 'remote';
+      readonly user: UserId;
+      readonly state: PresenceState;
+      readonly active: boolean;
+      readonly agoMs: number | null;
+    }
+  | { readonly do: 'advance'; readonly ms: number }
+  | { readonly do: 'take' | 'publish' | 'restart' }
+  | { readonly do: 'route'; readonly targets: readonly (readonly UserId[])[] }
+  | { readonly do: 'interest'; readonly user: UserId; readonly interest: readonly UserId[] | 'ALL' }
+  | { readonly do: 'mark'; readonly users: readonly UserId[] }
+  | {
+      readonly do: 'collect';
+      readonly user: UserId;
+      /** Which of the tokens the user has been given, counted from the newest; null: none. */
+      readonly token: number | null;
+      readonly includeOffline: boolean;
+      readonly extras: readonly UserId[];
+      readonly limit: number | null;
+    };
+
+const local = fc.constantFrom(...LOCALS);
+const anybody = fc.constantFrom(...LOCALS, ...REMOTES);
+const nameable = fc.constantFrom(...LOCALS, ...REMOTES, ...STRANGERS);
+const device = fc.constantFrom(...DEVICES);
+const state = fc.constantFrom(...PRESENCE_STATES);
+const status = fc.constantFrom(null, 'x', 'y');
+const names = fc.array(nameable, { maxLength: 4 });
+
+function step(name: Step['do'], rest: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Step> {
+  return fc.record({ do: fc.constant(name), ...rest }) as fc.Arbitrary<unknown> as fc.Arbitrary<Step>;
+}
+
+const steps = fc.oneof(
+  { weight: 5, arbitrary: step('join', { user: anybody, room: fc.constantFrom(...ROOMS) }) },
+  { weight: 2, arbitrary: step('leave', { user: anybody, room: fc.constantFrom(...ROOMS) }) },
+  { weight: 6, arbitrary: step('put', { user: local, device, state, status }) },
+  {
+    weight: 8,
+    arbitrary: step('begin', {
+      user: local,
+      device,
+      claim: fc.constantFrom('default', 'default', 'explicit', 'unavailable', 'limited', 'offline'),
+    }),
+  },
+  { weight: 6, arbitrary: step('end', { which: fc.nat(9) }) },
+  { weight: 3, arbitrary: step('bump', { user: local, device }) },
+  { weight: 1, arbitrary: step('removeDevice', { user: local, device }) },
+  {
+    weight: 2,
+    arbitrary: step('managed', { user: anybody, state, status, ttlMs: fc.constantFrom(null, 20_000, 7_200_000) }),
+  },
+  {
+    weight: 2,
+    arbitrary: step('remote', {
+      user: fc.constantFrom(...REMOTES),
+      state,
+      active: fc.boolean(),
+      agoMs: fc.constantFrom(null, 0, 100_000),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: step('advance', {
+      ms: fc.constantFrom(
+        0,
+        1,
+        4_999,
+        5_000,
+        29_999,
+        30_000,
+        60_000,
+        61_000,
+        240_000,
+        300_000,
+        1_500_000,
+        1_800_000,
+        3_600_000,
+        6_000_000,
+      ),
+    }),
+  },
+  { weight: 10, arbitrary: step('take', {}) },
+  { weight: 10, arbitrary: step('publish', {}) },
+  { weight: 1, arbitrary: step('restart', {}) },
+  { weight: 4, arbitrary: step('route', { targets: fc.array(names, { maxLength: 4 }) }) },
+  { weight: 4, arbitrary: step('interest', { user: local, interest: fc.oneof(names, names, fc.constant('ALL')) }) },
+  { weight: 2, arbitrary: step('mark', { users: fc.array(local, { maxLength: 3 }) }) },
+  {
+    weight: 12,
+    arbitrary: step('collect', {
+      user: local,
+      token: fc.oneof(fc.constantFrom(0, 0, 0, 1, 2), fc.constantFrom(5, null)),
+      includeOffline: fc.boolean(),
+      extras: fc.oneof(fc.constant([]), names),
+      limit: fc.constantFrom(null, null, null, 1, 2, 5),
+    }),
+  },
+);
+
+export const histories = fc.array(steps, { minLength: 1, maxLength: 120, size: 'max' });

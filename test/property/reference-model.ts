@@ -1,0 +1,551 @@
+/**
+ * The engine's reference model: the same contract, written to be obvious instead of fast. Plain maps, everything recomputed.
+ *
+ * It predicts records, updates with their reasons, keep-alives, who is woken, which servers are told, and for `collect` what must and
+ * what may be in an answer. It gives out no positions: it learns the engine's and checks that they only grow.
+ */
+import type {
+  EngineOptions,
+  ManagedPresence,
+  NotifyReason,
+  PresenceCursor,
+  PresenceUpdate,
+  RemotePresence,
+  RoutingAnswer,
+  StoredRow,
+  SyncClaim,
+} from '../../src/core/engine-api.ts';
+import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
+import { type RoomId, serverNameOf, type UserId } from '../../src/matrix/identifiers.ts';
+import { PRESENCE_STATES, type PresenceState } from '../../src/matrix/presence-state.ts';
+
+interface Device {
+  state: PresenceState;
+  idled: boolean;
+  lastActiveTs: number;
+  lastSyncTs: number;
+  inFlight: number;
+}
+
+interface PseudoDevice {
+  state: PresenceState;
+  endsTs: number;
+}
+
+interface User {
+  record: UserPresenceState;
+  devices: Map<string, Device>;
+  managed: PseudoDevice | null;
+  restored: PseudoDevice | null;
+  /** Of the last published update. */
+  position: number;
+  /** What observers see; of the same update. */
+  shown: PresenceState;
+  openSyncs: number;
+  lastEndTs: number;
+  connected: boolean;
+  interest: readonly UserId[] | 'ALL' | null;
+  kept: { to: Set<UserId>; position: number };
+  mark: number;
+  /** Position when the user connected. */
+  connectedAt: number;
+  told: Told[];
+}
+
+/** What an observer was told of, and must find in a sync whose token is older. */
+export interface Told {
+  readonly source: UserId;
+  readonly position: number;
+  readonly how: 'update' | 'routed' | 'gain';
+  /** Not owed any more (the answer it came from was replaced), but it may still be found. */
+  isVoid: boolean;
+}
+
+export interface ExpectedUpdate {
+  readonly userId: UserId;
+  readonly reason: NotifyReason;
+  readonly previousState: PresenceState;
+  readonly state: UserPresenceState;
+}
+
+const rank = (state: PresenceState): number => PRESENCE_STATES.indexOf(state);
+
+export class ReferenceModel {
+  readonly options: EngineOptions;
+  readonly users = new Map<UserId, User>();
+  readonly rooms = new Map<RoomId, Set<UserId>>();
+  /** The engine's, for remembering when observers connected. */
+  allocatedPosition = 0;
+  #before = new Map<UserId, UserPresenceState>();
+  #forced = new Set<UserId>();
+  #pinged = new Set<UserId>();
+  #turnTs = 0;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+  }
+
+  user(userId: UserId): User {
+    let user = this.users.get(userId);
+    if (user === undefined) {
+      user = {
+        record: {
+          userId,
+          state: 'offline',
+          lastActiveTs: 0,
+          lastFederationUpdateTs: 0,
+          lastUserSyncTs: 0,
+          statusMsg: null,
+          currentlyActive: false,
+        },
+        devices: new Map(),
+        managed: null,
+        restored: null,
+        position: 0,
+        shown: 'offline',
+        openSyncs: 0,
+        lastEndTs: 0,
+        connected: false,
+        interest: null,
+        kept: { to: new Set(), position: 0 },
+        mark: 0,
+        connectedAt: 0,
+        told: [],
+      };
+      this.users.set(userId, user);
+    }
+    return user;
+  }
+
+  isLocal(userId: UserId): boolean {
+    return serverNameOf(userId) === this.options.serverName;
+  }
+
+  // Commands.
+
+  restore(row: StoredRow, now: number): void {
+    const user = this.user(row.state.userId);
+    user.record = { ...row.state, currentlyActive: row.state.currentlyActive && row.state.state === 'online' };
+    user.position = row.position;
+    user.shown = row.state.state;
+    user.kept = { to: new Set(row.routedTo), position: row.routedPosition };
+    const { mode, timers } = this.options;
+    const { state } = user.record;
+    if (state === 'offline') return;
+    if (mode === 'disabled') {
+      this.#begin(row.state.userId, now);
+      user.record = { ...user.record, state: 'offline', statusMsg: null, currentlyActive: false };
+    } else if (mode === 'tracked' && this.isLocal(row.state.userId)) {
+      const grace = this.#isBusy(state) ? timers.busyOnlineTimeoutMs : timers.syncOnlineTimeoutMs;
+      user.restored = { state, endsTs: now + grace };
+    }
+  }
+
+  join(userId: UserId, roomId: RoomId): void {
+    if (this.options.excludedRooms.has(roomId)) return;
+    this.user(userId);
+    this.rooms.set(roomId, (this.rooms.get(roomId) ?? new Set()).add(userId));
+  }
+
+  leave(userId: UserId, roomId: RoomId): void {
+    this.rooms.get(roomId)?.delete(userId);
+  }
+
+  put(userId: UserId, deviceId: string, state: PresenceState, statusMsg: string | null, now: number): void {
+    const user = this.#begin(userId, now);
+    user.restored = null;
+    const device = this.#device(user, deviceId);
+    Object.assign(device, { state, idled: false, lastActiveTs: now });
+    this.#dropDead(user);
+    this.#set(user, { state: this.#combined(user), statusMsg });
+    this.#activeIfPresent(user, now);
+    this.#finish(userId, now);
+  }
+
+  beginSync(userId: UserId, deviceId: string, claim: SyncClaim | null, counted: boolean, now: number): void {
+    const user = this.user(userId);
+    user.openSyncs++;
+    if (!user.connected) user.connectedAt = this.allocatedPosition;
+    user.connected = true;
+    if (!counted || !this.#isTracked) return;
+    this.#begin(userId, now);
+    const device = this.#device(user, deviceId);
+    device.inFlight++;
+    if (claim !== null) {
+      const before = { ...device };
+      const isBusy = this.#isBusy(before.state);
+      device.lastSyncTs = now;
+      let isActivity = false;
+      if (claim.state === 'unavailable') {
+        if (!isBusy) Object.assign(device, { state: 'unavailable', idled: false });
+      } else if (claim.explicit || before.state === 'offline' || (before.state === 'unavailable' && !before.idled)) {
+        isActivity = true;
+        device.lastActiveTs = now;
+        if (!isBusy) Object.assign(device, { state: 'online', idled: false });
+      }
+      this.#set(user, { state: this.#combined(user), lastUserSyncTs: now });
+      if (isActivity) this.#activeIfPresent(user, now);
+    }
+    this.#finish(userId, now);
+  }
+
+  endSync(userId: UserId, deviceId: string, counted: boolean, now: number): void {
+    const user = this.user(userId);
+    if (user.openSyncs > 0) {
+      user.openSyncs--;
+      user.lastEndTs = now;
+    }
+    const device = user.devices.get(deviceId);
+    if (!counted || !this.#isTracked || device === undefined || device.inFlight === 0) return;
+    this.#begin(userId, now);
+    device.inFlight--;
+    if (device.state !== 'offline') {
+      device.lastSyncTs = now;
+      if (user.restored !== null && this.#isBusy(user.restored.state)) {
+        user.restored.endsTs = Math.max(user.restored.endsTs, now + this.options.timers.busyOnlineTimeoutMs);
+      }
+    }
+    this.#dropDead(user);
+    this.#set(user, { lastUserSyncTs: now });
+    this.#finish(userId, now);
+  }
+
+  bump(userId: UserId, deviceId: string, now: number): void {
+    const user = this.#begin(userId, now);
+    const device = user.devices.get(deviceId);
+    if (device !== undefined) {
+      if (device.state === 'unavailable') Object.assign(device, { state: 'online', idled: false });
+      device.lastActiveTs = now;
+    }
+    this.#set(user, { lastActiveTs: now, state: this.#combined(user) });
+    this.#finish(userId, now);
+  }
+
+  removeDevice(userId: UserId, deviceId: string, now: number): void {
+    const user = this.#begin(userId, now);
+    const device = user.devices.get(deviceId);
+    if (device !== undefined || user.restored !== null) {
+      user.restored = null;
+      if (device !== undefined) Object.assign(device, { state: 'offline', idled: false });
+      this.#dropDead(user);
+      this.#set(user, { state: this.#combined(user) });
+    }
+    this.#finish(userId, now);
+  }
+
+  setManaged(userId: UserId, managed: ManagedPresence, now: number): void {
+    const user = this.#begin(userId, now);
+    this.#forced.add(userId);
+    if (!this.isLocal(userId)) this.#set(user, { lastFederationUpdateTs: now });
+    else if (this.#isTracked) {
+      const endsTs = now + (managed.ttlMs ?? this.options.timers.managedTtlMs);
+      user.managed = managed.state === 'offline' ? null : { state: managed.state, endsTs };
+    }
+    this.#set(user, { state: managed.state, statusMsg: managed.statusMsg });
+    this.#finish(userId, now);
+  }
+
+  receiveRemote(entry: RemotePresence, now: number): void {
+    const user = this.#begin(entry.userId, now);
+    this.#set(user, {
+      state: entry.state,
+      statusMsg: entry.statusMsg,
+      currentlyActive: entry.currentlyActive,
+      lastActiveTs: entry.lastActiveTs ?? user.record.lastActiveTs,
+      lastFederationUpdateTs: now,
+    });
+    this.#finish(entry.userId, now);
+  }
+
+  /** Everybody is looked at; whoever has nothing due is left alone. */
+  tick(now: number): void {
+    this.#turnTs = Math.max(this.#turnTs, now);
+    for (const user of this.users.values()) {
+      if (user.connected && user.openSyncs === 0 && user.lastEndTs + this.options.timers.observerLingerMs <= now) {
+        user.connected = false;
+        user.interest = null;
+        user.told = user.told.filter(({ how }) => how !== 'gain');
+      }
+    }
+    if (!this.#isTracked) return;
+    for (const userId of this.users.keys()) this.#letTimeAct(userId, now);
+  }
+
+  #letTimeAct(userId: UserId, now: number): void {
+    const { timers } = this.options;
+    const user = this.user(userId);
+    if (!this.isLocal(userId)) {
+      if (user.record.state === 'offline') return;
+      if (user.record.lastFederationUpdateTs + timers.federationTimeoutMs > now) return;
+      this.#begin(userId, now);
+      this.#set(user, { state: 'offline' });
+      this.#finish(userId, now);
+      return;
+    }
+    const wasOffline = user.record.state === 'offline';
+    let changed = false;
+    const inFlight = [...user.devices.values()].some((device) => device.inFlight > 0 && device.state !== 'offline');
+    for (const [deviceId, device] of user.devices) {
+      if (device.state === 'offline') continue;
+      const grace = this.#isBusy(device.state) ? timers.busyOnlineTimeoutMs : timers.syncOnlineTimeoutMs;
+      if (device.inFlight === 0 && Math.max(device.lastSyncTs, device.lastActiveTs) + grace <= now) {
+        user.devices.delete(deviceId);
+        changed = true;
+      } else if (device.state === 'online' && device.lastActiveTs + timers.idleTimeoutMs <= now) {
+        Object.assign(device, { state: 'unavailable', idled: true });
+        changed = true;
+      }
+    }
+    if (user.managed !== null && user.managed.endsTs <= now) {
+      user.managed = null;
+      changed = true;
+    }
+    const keepsBusy = user.restored !== null && this.#isBusy(user.restored.state) && inFlight;
+    if (user.restored !== null && user.restored.endsTs <= now && !keepsBusy) {
+      user.restored = null;
+      changed = true;
+    }
+    this.#begin(userId, now);
+    if (changed && !wasOffline) this.#set(user, { state: this.#combined(user) });
+    this.#finish(userId, now);
+  }
+
+  // Turns.
+
+  /** What this turn tells, by user id; ends the turn. */
+  take(): { updates: ExpectedUpdate[]; pings: UserId[] } {
+    const updates: ExpectedUpdate[] = [];
+    for (const [userId, before] of this.#before) {
+      const user = this.user(userId);
+      const reason = this.#reason(before, user.record) ?? (this.#forced.has(userId) ? 'forced' : null);
+      if (reason === null) continue;
+      this.#set(user, { lastFederationUpdateTs: this.#turnTs });
+      this.#pinged.delete(userId);
+      updates.push({ userId, reason, previousState: before.state, state: user.record });
+    }
+    const pings = [...this.#pinged].filter((userId) => this.user(userId).record.state !== 'offline');
+    this.#before = new Map();
+    this.#forced = new Set();
+    this.#pinged = new Set();
+    this.#turnTs = 0;
+    return { updates, pings: pings.sort() };
+  }
+
+  /** Remembers who was told of a published update, and returns the connected ones. */
+  publish(update: PresenceUpdate): Set<UserId> {
+    const source = update.state.userId;
+    this.user(source).position = update.position;
+    this.user(source).shown = update.state.state;
+    const connected = new Set<UserId>();
+    for (const [observer, user] of this.users) {
+      if (!this.isLocal(observer) || !this.seesByDefault(observer, source)) continue;
+      user.told.push({ source, position: update.position, how: 'update', isVoid: false });
+      if (user.connected) connected.add(observer);
+    }
+    return connected;
+  }
+
+  /** Remote servers that default routing tells of a local user. */
+  serversOf(source: UserId): Set<string> {
+    const servers = new Set<string>();
+    if (!this.isLocal(source) || !this.#isTracked) return servers;
+    for (const members of this.rooms.values()) {
+      if (members.has(source)) for (const member of members) servers.add(serverNameOf(member));
+    }
+    servers.delete(this.options.serverName);
+    return servers;
+  }
+
+  /** The routers' answer for one source. Returns connected targets who had not been told, and servers. */
+  route(source: UserId, answer: RoutingAnswer, position: number): { woken: Set<UserId>; servers: Set<string> } {
+    const targets = (answer.get(source) ?? []).filter((target) => target !== source);
+    const local = new Set(targets.filter((target) => this.isLocal(target)));
+    for (const target of local) this.user(target);
+    for (const user of this.users.values()) {
+      for (const told of user.told) if (told.source === source && told.how === 'routed') told.isVoid = true;
+    }
+    this.user(source).kept = { to: local, position: local.size > 0 ? position : 0 };
+    const woken = new Set<UserId>();
+    for (const target of local) {
+      if (this.seesByDefault(target, source)) continue;
+      this.user(target).told.push({ source, position, how: 'routed', isVoid: false });
+      if (this.user(target).connected) woken.add(target);
+    }
+    const servers = new Set<string>();
+    if (this.isLocal(source) && this.#isTracked) {
+      for (const target of targets) if (!this.isLocal(target)) servers.add(serverNameOf(target));
+      for (const server of this.serversOf(source)) servers.delete(server);
+    }
+    return { woken, servers };
+  }
+
+  /** Returns whom the observer gains: to be told at a fresh position. */
+  setInterest(observer: UserId, interest: readonly UserId[] | 'ALL'): UserId[] {
+    const user = this.user(observer);
+    if (!user.connected) return [];
+    const before = user.interest;
+    user.interest = interest;
+    if (interest === 'ALL') return before === 'ALL' ? [] : [...this.users.keys()].filter((id) => this.#isThere(id));
+    for (const source of interest) this.user(source);
+    const had = before === null || before === 'ALL' ? [] : before;
+    return [...new Set(interest)].filter(
+      (source) =>
+        !had.includes(source) && this.#isThere(source) && source !== observer && !this.#share(observer, source),
+    );
+  }
+
+  // Reading.
+
+  /** Positions are compared as the contract says: of the record, or of the routed delivery that made it visible or came later. */
+  positionFor(observer: UserId, source: UserId, until: number): number {
+    const { position, kept } = this.user(source);
+    const own = this.seesByDefault(observer, source) ? position : 0;
+    return kept.to.has(observer) && kept.position <= until ? Math.max(own, kept.position) : own;
+  }
+
+  /** Whom a sync of `observer` with this token, up to `until`, must tell of. */
+  owed(observer: UserId, cursor: PresenceCursor | null, until: number): Set<UserId> {
+    const visible = [...this.users.keys()].filter((source) => this.canSee(observer, source));
+    if (cursor === null) return new Set(visible.filter((source) => this.#isThere(source)));
+    const { position, resume } = cursor;
+    const owed = new Set<UserId>();
+    for (const told of this.user(observer).told) {
+      const isNew = told.position > position && told.position <= until && !told.isVoid;
+      // Who went offline since is not part of a gain, and the update that says so is told by itself.
+      const isGone = told.how === 'gain' && !this.#isThere(told.source);
+      // What was told by default routing is not shown on the strength of a kept answer that came before it.
+      const { kept } = this.user(told.source);
+      const isRouted = kept.to.has(observer) && told.position <= kept.position && kept.position <= until;
+      if (!isRouted && !this.seesByDefault(observer, told.source)) continue;
+      if (isNew && !isGone && visible.includes(told.source)) owed.add(told.source);
+    }
+    if (resume === null) return owed;
+    const onlyOffline = resume % 2 === 1;
+    for (const source of visible) {
+      const at = this.positionFor(observer, source, until);
+      const isIn = at > (onlyOffline ? resume - 1 : resume) && at <= position;
+      if (isIn && this.#isThere(source) !== onlyOffline) owed.add(source);
+    }
+    return owed;
+  }
+
+  /** Whom that sync may tell of at most, if no snapshot is due. */
+  tellable(observer: UserId, cursor: PresenceCursor, until: number): Set<UserId> {
+    const tellable = this.owed(observer, cursor, until);
+    const told = new Set(
+      this.user(observer)
+        .told.filter((one) => one.position > cursor.position)
+        .map((one) => one.source),
+    );
+    for (const source of this.users.keys()) {
+      if (!this.canSee(observer, source)) continue;
+      if (told.has(source) || this.positionFor(observer, source, until) > cursor.position) tellable.add(source);
+    }
+    return tellable;
+  }
+
+  isMarkDue(observer: UserId, cursor: PresenceCursor, until: number): boolean {
+    const { mark } = this.user(observer);
+    return cursor.position < mark && mark <= until;
+  }
+
+  canSee(observer: UserId, target: UserId): boolean {
+    return this.seesByDefault(observer, target) || (this.users.get(target)?.kept.to.has(observer) ?? false);
+  }
+
+  seesByDefault(observer: UserId, target: UserId): boolean {
+    return observer === target || this.#share(observer, target) || this.isInterested(observer, target);
+  }
+
+  isInterested(observer: UserId, target: UserId): boolean {
+    const interest = this.users.get(observer)?.interest ?? null;
+    return interest !== null && (interest === 'ALL' ? this.users.has(target) : interest.includes(target));
+  }
+
+  /** Whether anything of the user would still change by time alone. */
+  get isQuiet(): boolean {
+    return [...this.users.values()].every(
+      (user) =>
+        user.record.state === 'offline' && user.devices.size === 0 && user.managed === null && user.restored === null,
+    );
+  }
+
+  #share(observer: UserId, target: UserId): boolean {
+    return [...this.rooms.values()].some((members) => members.has(observer) && members.has(target));
+  }
+
+  #isThere(userId: UserId): boolean {
+    return this.user(userId).shown !== 'offline';
+  }
+
+  get #isTracked(): boolean {
+    return this.options.mode === 'tracked';
+  }
+
+  #isBusy(state: PresenceState): boolean {
+    return state === 'org.matrix.msc3026.busy';
+  }
+
+  #device(user: User, deviceId: string): Device {
+    const device = user.devices.get(deviceId) ?? {
+      state: 'offline',
+      idled: false,
+      lastActiveTs: 0,
+      lastSyncTs: 0,
+      inFlight: 0,
+    };
+    user.devices.set(deviceId, device);
+    return device;
+  }
+
+  #dropDead(user: User): void {
+    for (const [deviceId, device] of user.devices) {
+      if (device.state === 'offline' && device.inFlight === 0) user.devices.delete(deviceId);
+    }
+  }
+
+  #combined(user: User): PresenceState {
+    const states = [...user.devices.values(), user.managed, user.restored].map((device) => device?.state ?? 'offline');
+    return states.reduce<PresenceState>((best, state) => (rank(state) > rank(best) ? state : best), 'offline');
+  }
+
+  #begin(userId: UserId, now: number): User {
+    const user = this.user(userId);
+    this.#turnTs = Math.max(this.#turnTs, now);
+    if (!this.#before.has(userId)) this.#before.set(userId, user.record);
+    return user;
+  }
+
+  #set(user: User, change: Partial<UserPresenceState>): void {
+    user.record = { ...user.record, ...change };
+  }
+
+  #activeIfPresent(user: User, now: number): void {
+    if (rank(user.record.state) >= rank('online')) this.#set(user, { lastActiveTs: now });
+  }
+
+  #finish(userId: UserId, now: number): void {
+    const { timers } = this.options;
+    const user = this.user(userId);
+    const { state, lastActiveTs, lastFederationUpdateTs } = user.record;
+    if (state !== 'online') this.#set(user, { currentlyActive: false });
+    else if (this.isLocal(userId)) {
+      this.#set(user, { currentlyActive: now - lastActiveTs < timers.lastActiveGranularityMs });
+    }
+    if (!this.#isTracked || !this.isLocal(userId) || state === 'offline') return;
+    if (now - lastFederationUpdateTs < timers.federationPingIntervalMs) return;
+    this.#set(user, { lastFederationUpdateTs: now });
+    this.#pinged.add(userId);
+  }
+
+  #reason(before: UserPresenceState, after: UserPresenceState): NotifyReason | null {
+    const advanced = after.lastActiveTs - before.lastActiveTs > this.options.timers.lastActiveGranularityMs;
+    if (before.statusMsg !== after.statusMsg) return 'status_msg_change';
+    if (before.state !== after.state) return 'state_change';
+    if (before.state === 'online') {
+      if (before.currentlyActive !== after.currentlyActive) return 'current_active_change';
+      return advanced && !after.currentlyActive ? 'last_active_change_online' : null;
+    }
+    return advanced ? 'last_active_change_not_online' : null;
+  }
+}
