@@ -1,7 +1,7 @@
 /**
  * The HTTP side as a whole: several listeners, one dispatcher, limits that can be changed, and an end in good order.
  *
- * Bare `node:http` with a router of our own: measured against fastify in `docs/adr`, because presence is many small
+ * Bare `node:http` with a router of our own: see docs/adr/0009, because presence is many small
  * requests and the framework was the largest single cost of each.
  */
 import type { Logger } from '../ports/logger.ts';
