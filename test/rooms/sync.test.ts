@@ -245,7 +245,9 @@ describe('coming and going', () => {
     await fixture.rooms.memberships.join(BOB, room);
     await say(5);
     const joined = await only(BOB, null, { filter: { timeline: { limit: 5, lazy_load_members: true } } });
-    const members = joined.state.filter((event) => event.type === 'm.room.member').map((event) => String(event.state_key));
+    const members = joined.state
+      .filter((event) => event.type === 'm.room.member')
+      .map((event) => String(event.state_key));
     expect(members.toSorted()).toEqual([ALICE, BOB, '@u0:test', '@u1:test', '@u2:test', '@u3:test']);
     expect(joined.summary?.['m.heroes']).toEqual([ALICE, '@u0:test', '@u1:test', '@u2:test', '@u3:test']);
   });
@@ -304,6 +306,18 @@ describe('coming and going', () => {
     }
     const reader = { userId: BOB, deviceId: 'D' };
     expect(names(await fixture.rooms.reader.state(reader, room))).not.toContain('m.room.name');
+  });
+
+  it('nor does one soon after it, however short the timeline', async () => {
+    await fixture.rooms.memberships.join(BOB, room);
+    const since = await now(BOB);
+    await fixture.setState(ALICE, room, 'm.room.topic', { topic: 'seen' });
+    await fixture.rooms.memberships.leave(BOB, room);
+    await fixture.setState(ALICE, room, 'm.room.name', { name: 'secret' });
+    await fixture.rooms.memberships.ban(ALICE, room, BOB);
+    const { changes } = await fixture.sync(BOB, since, { filter: { timeline: { limit: 1 } } });
+    expect(changes.left[0]!.timeline.events.map((event) => event.content)).toEqual([{ membership: 'ban' }]);
+    expect(names(changes.left[0]!.state)).toEqual(['m.room.topic', 'm.room.member']);
   });
 
   it('joined and left between two syncs: the whole visit', async () => {

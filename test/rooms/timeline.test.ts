@@ -97,6 +97,24 @@ describe('messages', () => {
     expect((await messages({ filter: filterOf({ types: [] }) })).chunk).toEqual([]);
   });
 
+  it('loses nothing where a page is read in many bites', async () => {
+    await fixture.rooms.memberships.join(BOB, room);
+    const marks: string[] = [];
+    for (let i = 1; i <= 1_020; i += 1) {
+      await fixture.say(i % 20 === 0 || i > 1_000 ? BOB : ALICE, room, String(i));
+      if (i % 20 === 0 || i > 1_000) marks.push(String(i));
+    }
+    const request = { filter: filterOf({ senders: [BOB], types: ['m.room.message'] }), limit: 1_000 };
+    expect(bodies(await messages({ ...request, dir: 'f' }))).toEqual(marks);
+    expect(bodies(await messages(request))).toEqual(marks.toReversed());
+    // Every place where a bite may end.
+    for (let offset = 0; offset < 40; offset += 1) {
+      const from = `t${(await fixture.store.currentPosition()) - offset}`;
+      const expected = marks.toReversed().filter((mark) => Number(mark) <= 1_020 - offset);
+      expect(bodies(await messages({ ...request, from }))).toEqual(expected);
+    }
+  });
+
   it('adds the senders when members are loaded lazily', async () => {
     await fixture.rooms.memberships.join(BOB, room);
     await fixture.say(BOB, room, 'hi');
