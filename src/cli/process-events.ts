@@ -5,7 +5,7 @@
  * state in memory can be wrong: the process ends, and what is durable is there at the next start. A rejection that nobody handled,
  * mostly of a module that forgot to await, leaves no work half-done that others rely on: it is logged, and the server goes on.
  */
-import type { Logger } from '../ports/logger.ts';
+import type { Server } from '../server/server.ts';
 import { ExitCode } from './exit-codes.ts';
 
 export interface ProcessEvents extends Disposable {
@@ -14,7 +14,7 @@ export interface ProcessEvents extends Disposable {
 }
 
 export interface ProcessEventHandlers {
-  readonly logger: Logger;
+  readonly logger: Server['logger'];
   /** SIGHUP. */
   readonly reload: () => void;
 }

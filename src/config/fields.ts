@@ -6,13 +6,6 @@
 import { z } from 'zod';
 import { parseDuration, parseSize } from './units.ts';
 
-/** What every key says about itself; docs/reference/config.md and the editors' schema are made of it. */
-export interface Meta {
-  readonly description: string;
-  /** One value as it would be written in the file. */
-  readonly example?: unknown;
-}
-
 /** What every section should look like. */
 export const SECTION = 'must be a section: indented lines of "key: value"';
 

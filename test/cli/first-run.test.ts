@@ -1,7 +1,7 @@
 /**
  * The first start in an empty folder: the configuration it writes, and the lines it says to try.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -34,7 +34,10 @@ describe('thalamus start in an empty folder', () => {
     for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) expect(line).toMatch(/(^|\s)# \S.*\S$/);
   });
 
-  it('says lines that work as they are', async () => {
+  // curl is in the lines themselves; without it there is nothing to try.
+  const hasCurl = spawnSync('bash', ['-c', 'command -v curl sed']).status === 0;
+
+  it.skipIf(!hasCurl)('says lines that work as they are', async () => {
     const file = join(dir, 'thalamus.yaml');
     writeFirstConfig(file);
     const text = readFileSync(file, 'utf8');

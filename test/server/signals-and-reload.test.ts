@@ -1,8 +1,7 @@
 /**
  * A server that is told to stop, or to read its configuration again, while clients are at it.
  */
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -10,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { startTestServer } from '../support/start-test-server.ts';
 import { spawnServer } from '../support/spawn-server.ts';
+import * as certificates from '../support/tls-certificates.ts';
 
 describe('a server that stops', () => {
   it('answers the long polls that wait, and lets nobody in any more', async () => {
@@ -49,33 +49,15 @@ describe('reload', () => {
   let dir = '';
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'thalamus-tls-'));
-    for (const name of ['one', 'two']) {
-      const args = [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        `/CN=${name}.test`,
-      ];
-      execFileSync('openssl', [...args, '-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.pem`)], {
-        stdio: 'ignore',
-      });
-    }
   });
   afterAll(() => rmSync(dir, { recursive: true }));
 
   it('takes a renewed certificate for new connections, and keeps the old one when the new one is broken', async () => {
-    const use = (name: string): void => {
-      copyFileSync(join(dir, `${name}.pem`), join(dir, 'now.pem'));
-      copyFileSync(join(dir, `${name}.key`), join(dir, 'now.key'));
+    const use = ({ cert, key }: { readonly cert: string; readonly key: string }): void => {
+      writeFileSync(join(dir, 'now.pem'), cert);
+      writeFileSync(join(dir, 'now.key'), key);
     };
-    use('one');
+    use(certificates.one);
     await using server = await startTestServer({
       config: {
         listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], tls: true, resources: [{ names: ['client'] }] }],
@@ -85,13 +67,13 @@ describe('reload', () => {
     });
     const { config } = loadConfig(server.configFile);
     const port = Number(new URL(server.baseUrl).port);
-    expect(await nameOfCertificate(port)).toBe('one.test');
-    use('two');
+    expect(await nameOfCertificate(port)).toBe('one.test.example');
+    use(certificates.two);
     expect(server.server.reload(config)).toEqual({ reloaded: ['TLS files'], needRestart: [] });
-    expect(await nameOfCertificate(port)).toBe('two.test');
-    copyFileSync(join(dir, 'one.pem'), join(dir, 'now.pem'));
+    expect(await nameOfCertificate(port)).toBe('two.test.example');
+    writeFileSync(join(dir, 'now.pem'), certificates.one.cert);
     expect(() => server.server.reload(config)).toThrow('are not a certificate and its key');
-    expect(await nameOfCertificate(port)).toBe('two.test');
+    expect(await nameOfCertificate(port)).toBe('two.test.example');
   });
 
   it('changes rate limits and the limit of bodies for requests from now on', async () => {

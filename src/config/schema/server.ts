@@ -3,7 +3,6 @@
  *
  * Names and meanings are the reference server's, except `log`, `limits` and `max_request_size`, which are ours.
  */
-import type { z } from 'zod';
 import { isServerName } from '../../matrix/identifiers.ts';
 import { DEFAULTS } from '../defaults.ts';
 import { checkedText, filePath, flag, list, oneOf, section, size, text, wholeNumber } from '../fields.ts';
@@ -119,5 +118,3 @@ export const serverKeys = {
 function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
-
-export type ListenerInput = z.output<typeof listener>;
