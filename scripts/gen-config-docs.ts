@@ -1,7 +1,7 @@
 /**
  * Writes docs/reference/config.md and docs/reference/config.schema.json from the configuration's own schema.
  *
- * Run with `node scripts/run-ts.mjs scripts/gen-config-docs.ts`; test/config/reference-docs.test.ts fails while they are out of date.
+ * Run with `npm run docs:reference`; test/config/reference-docs.test.ts fails while they are out of date.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * Writes docs/reference/log-fields.md: every line that the server logs, with its fields, read from the source.
  *
- * Run with `node scripts/run-ts.mjs scripts/gen-log-docs.ts`; test/config/reference-docs.test.ts fails while it is out of date.
+ * Run with `npm run docs:reference`; test/config/reference-docs.test.ts fails while it is out of date.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

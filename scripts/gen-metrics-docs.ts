@@ -1,7 +1,7 @@
 /**
  * Writes docs/reference/metrics.md: every metric that a server registers, by starting one and listening to what it asks for.
  *
- * Run with `node scripts/run-ts.mjs scripts/gen-metrics-docs.ts`; test/config/reference-docs.test.ts fails while it is out of date.
+ * Run with `npm run docs:reference`; test/config/reference-docs.test.ts fails while it is out of date.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
