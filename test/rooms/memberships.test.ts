@@ -122,6 +122,8 @@ describe('leaving, removing, banning', () => {
     expect(await membershipOf(BOB)).toBe('leave');
     expect(await outcome(memberships.unban(ALICE, room, BOB))).toBe('403 M_BAD_STATE');
     await memberships.join(BOB, room);
+    await memberships.leave(BOB, room);
+    expect(await outcome(memberships.unban(BOB, room, CAROL))).toBe('403 M_FORBIDDEN');
   });
 
   it('tells presence of every join and leave in order, and members of every change', async () => {

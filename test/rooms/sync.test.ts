@@ -240,6 +240,15 @@ describe('coming and going', () => {
     expect(changes.newlyVisibleUsers.size).toBe(0);
   });
 
+  it('with lazy loading a sender who just came in is there once', async () => {
+    const since = await now(ALICE);
+    await fixture.rooms.memberships.join(BOB, room);
+    await fixture.say(BOB, room, 'hi');
+    const filter = { timeline: { limit: 1, lazy_load_members: true } };
+    const joined = await only(ALICE, since, { filter });
+    expect(joined.state.map((event) => event.state_key)).toEqual([BOB]);
+  });
+
   it('with lazy loading a whole state has oneself, the senders and the heroes', async () => {
     for (let i = 0; i < 10; i += 1) await fixture.rooms.memberships.join(`@u${i}:test`, room);
     await fixture.rooms.memberships.join(BOB, room);

@@ -112,6 +112,9 @@ describe('messages', () => {
       const from = `t${(await fixture.store.currentPosition()) - offset}`;
       const expected = marks.toReversed().filter((mark) => Number(mark) <= 1_020 - offset);
       expect(bodies(await messages({ ...request, from }))).toEqual(expected);
+      const start = `t${(await fixture.store.currentPosition()) - 1_020 + offset}`;
+      const following = marks.filter((mark) => Number(mark) > offset);
+      expect(bodies(await messages({ ...request, dir: 'f', from: start }))).toEqual(following);
     }
   });
 
