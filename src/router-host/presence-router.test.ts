@@ -274,6 +274,19 @@ describe('PresenceRouter', () => {
     expect(await Promise.all([first, ...later])).toEqual([[], [], [], []]);
   });
 
+  it('does not take the late success of a call from before the rest for a recovery', async () => {
+    let answer: (value: object) => void = () => undefined;
+    const callback = vi.fn<() => unknown>(() => null);
+    callback.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+    const { router } = createTestRouter([{ getUsersForStates: callback }]);
+    const early = router.getUsersForStates([u]);
+    for (let call = 0; call < 5; call += 1) await router.getUsersForStates([u]);
+    answer({ '@x:test': [u] });
+    expect(await early).toEqual(new Map([['@u:test', ['@x:test']]]));
+    await router.getUsersForStates([u]);
+    expect(callback).toHaveBeenCalledTimes(6);
+  });
+
   it('keeps the log short however often a module fails', async () => {
     const { router, logger } = createTestRouter([{ getUsersForStates: () => null }], { failuresBeforeRest: 0 });
     for (let call = 0; call < 1000; call += 1) await router.getUsersForStates([u]);
@@ -304,9 +317,10 @@ describe('PresenceRouter', () => {
     expect(router.getInterestedUsers('@x:test')).toEqual(['@a:test', '@b:test', '@c:test', '@d:test']);
   });
 
-  it('observes how long each call took', async () => {
-    const { router, memory } = createTestRouter([{ getUsersForStates: async () => ({}) }]);
+  it('observes how long each call took, and leaves no timer behind', async () => {
+    const { router, memory, clock } = createTestRouter([{ getUsersForStates: async () => ({}) }]);
     await router.getUsersForStates([u]);
+    expect(clock.pendingTimers).toBe(0);
     const labels = { module: 'a', callback: 'getUsersForStates' };
     expect(memory.observed('thalamus_module_callback_seconds', labels)).toHaveLength(1);
   });
