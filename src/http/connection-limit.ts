@@ -1,9 +1,9 @@
 /**
  * Bounds the number of open connections, over all listeners together.
  *
- * At the limit a newcomer takes the place of the connection that has waited longest without a request in flight:
- * half-open and idle ones go first, and a client in the middle of a request or a long poll is never thrown out. Only
- * when every connection is at work is the newcomer refused.
+ * At the limit a newcomer takes the place of the connection that has waited longest without a complete request: silent,
+ * idle, or with headers or a body that do not end. Whoever waits for an answer is never thrown out. Only when all of them
+ * do is the newcomer refused.
  */
 import type { Socket } from 'node:net';
 
@@ -23,7 +23,7 @@ export type LimitedSocket = Socket & { [requestsInFlight]?: number; [rawSocket]?
 
 export class ConnectionLimit {
   readonly #options: ConnectionLimitOptions;
-  /** Connections without a request in flight; the one that has waited longest comes first. */
+  /** Connections without a complete request; the one that has waited longest comes first. */
   readonly #waiting = new Set<LimitedSocket>();
   #open = 0;
 
@@ -50,16 +50,20 @@ export class ConnectionLimit {
     });
   }
 
-  /** A request came in. False when the connection has too many unanswered ones and was closed. */
-  busy(socket: LimitedSocket): boolean {
+  /** The headers of a request came in. False when the connection has too many unanswered ones and was closed. */
+  received(socket: LimitedSocket): boolean {
     const raw = socket[rawSocket] ?? socket;
     const inFlight = (raw[requestsInFlight] ?? 0) + 1;
     raw[requestsInFlight] = inFlight;
-    this.#waiting.delete(raw);
     if (inFlight <= MAX_PIPELINED_REQUESTS) return true;
     this.#options.onRejected('pipelining');
     raw.destroy();
     return false;
+  }
+
+  /** All of a request is here, and its answer is being made. */
+  working(socket: LimitedSocket): void {
+    this.#waiting.delete(socket[rawSocket] ?? socket);
   }
 
   /** Whether the connection has a request without an answer. */
@@ -72,7 +76,10 @@ export class ConnectionLimit {
     const raw = socket[rawSocket] ?? socket;
     const inFlight = (raw[requestsInFlight] ?? 1) - 1;
     raw[requestsInFlight] = inFlight;
-    if (inFlight === 0 && !raw.destroyed) this.#waiting.add(raw);
+    if (inFlight > 0 || raw.destroyed) return;
+    // At the end of the queue, also when it never left it.
+    this.#waiting.delete(raw);
+    this.#waiting.add(raw);
   }
 
   /** Closes what has not sent a request yet: half-open requests, and handshakes that Node's server does not know of. */

@@ -86,7 +86,7 @@ export class Dispatcher {
       },
     };
     return (incoming, outgoing) => {
-      if (!this.#options.connections.busy(incoming.socket)) return;
+      if (!this.#options.connections.received(incoming.socket)) return;
       const exchange = new Exchange(host, this.#other.unrecognized, incoming, outgoing);
       try {
         this.#begin(scope, exchange);
@@ -120,6 +120,7 @@ export class Dispatcher {
       exchange.operation = this.#other.webResource;
       const { webResourceTimeoutMs: timeoutMs } = this.#options;
       this.#withBody(exchange, this.maxRequestBytes, () => {
+        this.#options.connections.working(exchange.incoming.socket);
         serveWebResource(handler, exchange, { timeoutMs, protocol: scope.protocol }).catch((error: unknown) => {
           this.#fail(exchange, error);
         });
@@ -183,6 +184,7 @@ export class Dispatcher {
   }
 
   #run(exchange: Exchange, route: Route): void {
+    this.#options.connections.working(exchange.incoming.socket);
     let result: unknown;
     try {
       result = route.handler(exchange);

@@ -1,8 +1,8 @@
 /**
  * The HTTP side as a whole: several listeners, one dispatcher, limits that can be changed, and an end in good order.
  *
- * Bare `node:http` with a router of our own: see docs/adr/0009, because presence is many small
- * requests and the framework was the largest single cost of each.
+ * Bare `node:http` with a router of our own (docs/adr/0009): presence is many small requests, and a framework would be a
+ * large part of the cost of each.
  */
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';

@@ -172,6 +172,44 @@ describe('many connections', () => {
     for (const connection of [one, two]) connection?.socket.destroy();
   });
 
+  it('makes room in place of connections that were served and are kept, the first of them first', async () => {
+    await using server = await startHttpFixture({ http: { maxConnections: 2 } });
+    using one = await openRaw(server.port);
+    using two = await openRaw(server.port);
+    two.write(VERSIONS);
+    await two.received(/HTTP\/1\.1 200/);
+    one.write(VERSIONS);
+    await one.received(/HTTP\/1\.1 200/);
+    using three = await openRaw(server.port);
+    await two.closed;
+    one.write(VERSIONS);
+    await one.received(/HTTP\/1\.1 200.*HTTP\/1\.1 200/s);
+    using four = await openRaw(server.port);
+    await three.closed;
+    four.write(VERSIONS);
+    await four.received(/HTTP\/1\.1 200/);
+  });
+
+  it('makes room in place of bodies that do not end, too', async () => {
+    await using server = await startHttpFixture({ http: { maxConnections: 3 } });
+    const post = 'POST /_matrix/client/v3/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"type":';
+    const opened: RawConnection[] = [];
+    for (let i = 1; i <= 3; i++) {
+      opened.push(...(await openMany(server, 1, post)));
+      await until(() => server.metrics.value(CONNECTIONS) === i);
+    }
+    const [oldest, ...others] = opened;
+    using newcomer = await openRaw(server.port);
+    newcomer.write(VERSIONS);
+    await newcomer.received(/HTTP\/1\.1 200/);
+    await oldest?.closed;
+    for (const connection of others) {
+      connection.write(`"m.login.token"}${' '.repeat(76)}`);
+      await connection.received(/HTTP\/1\.1 400 .*M_UNKNOWN/s);
+      connection.socket.destroy();
+    }
+  });
+
   it('refuses a newcomer when all are at work, and lets one in when a place is free', async () => {
     const wait = waitingRoute();
     await using server = await startHttpFixture({ routes: [wait.route], http: { maxConnections: 2 } });
