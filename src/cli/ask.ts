@@ -12,7 +12,7 @@ export async function ask(
   options: { readonly hidden?: boolean } = {},
 ): Promise<string | null> {
   const { stdin, stdout } = terminal;
-  stdout.write(question);
+  const isHidden = options.hidden === true;
   let isMuted = false;
   const output = new Writable({
     write: (chunk, _encoding, done) => {
@@ -21,17 +21,18 @@ export async function ask(
     },
   });
   const reader = createInterface({ input: stdin, output, terminal: stdin.isTTY });
-  isMuted = options.hidden === true;
+  if (isHidden) stdout.write(question);
+  isMuted = isHidden;
   try {
     const answer = await Promise.race([
-      reader.question(''),
+      reader.question(isHidden ? '' : question),
       new Promise<null>((resolve) => {
         reader.once('close', () => {
           resolve(null);
         });
       }),
     ]);
-    if (isMuted) stdout.write('\n');
+    if (isHidden) stdout.write('\n');
     return answer;
   } finally {
     reader.close();

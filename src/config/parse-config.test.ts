@@ -128,6 +128,9 @@ describe('parseConfig', () => {
       'server_name: a.org\n---\nserver_name: b.org',
       '2:1: a second document starts here ("---"); the configuration is one document',
     ],
+    ['server_name: a.org\nlog: &x {a: *x}', '1:1: sections and lists are nested too deeply'],
+    ['server_name: a.org\n__proto__: {log: 1}', '2:1: __proto__: unknown key'],
+    ['server_name: a.org\nlog: *gone', '2:6: *gone stands for something named &gone before it, and there is none'],
     ['server_name: "a.org', '1:20: not valid YAML: Missing closing "quote'],
   ])('explains text that is no configuration: %j', (text, message) => {
     expect(problemsOf(text)).toEqual([`thalamus.yaml:${message}`]);

@@ -29,14 +29,14 @@ export function prepareValues(file: YamlFile): Prepared {
   const copy = (value: unknown, path: ConfigPath): unknown => {
     if (Array.isArray(value)) return value.map((item, index) => copy(item, [...path, index]));
     if (!isMapping(value)) return value;
-    const result: Record<string, unknown> = {};
+    const result: [string, unknown][] = [];
     for (const [key, child] of Object.entries(value)) {
       const childPath = [...path, key];
       const pattern = formatPattern(childPath);
       if (REFERENCE_KEYS.has(pattern) || isExperiment(pattern)) ignored(childPath, pattern);
-      else if (child !== null) result[key] = OPAQUE.has(pattern) ? child : copy(child, childPath);
+      else if (child !== null) result.push([key, OPAQUE.has(pattern) ? child : copy(child, childPath)]);
     }
-    return result;
+    return Object.fromEntries(result);
   };
 
   const values = copy(file.value, []) as Record<string, unknown>;

@@ -4,7 +4,7 @@
  * YAML 1.2 (so JSON, too) with merge keys. Everything that is wrong with the text as YAML is reported at once; of the values nothing is checked
  * here but that the file is one mapping.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLError } from 'yaml';
 import type { ConfigPath, Position, Problem } from './problems.ts';
 
 export interface YamlFile {
@@ -68,12 +68,30 @@ export function readYaml(text: string): YamlFile {
   }
   if (!isMap(root))
     return whole('the file must be a section: lines of "key: value", such as "server_name: example.org"');
+  const loose: Problem[] = [];
+  visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) !== undefined) return;
+      const message = `*${alias.source} stands for something named &${alias.source} before it, and there is none`;
+      loose.push({ path: [], position: at(startOf(alias) ?? 0), message });
+    },
+  });
+  if (loose.length > 0) return { value: {}, problems: [...problems, ...loose], readable: false, ...file };
   try {
     const value: unknown = document.toJS();
+    // An alias inside of what it stands for has no end; neither has a file written to exhaust us.
+    if (isDeeperThan(value, DEEPEST)) return whole('sections and lists are nested too deeply');
     return { value: value as Record<string, unknown>, problems, readable: true, ...file };
   } catch (error) {
-    return whole(error instanceof Error ? error.message : 'the file cannot be read');
+    return whole(`not valid YAML: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+const DEEPEST = 100;
+
+function isDeeperThan(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((child) => isDeeperThan(child, depth - 1));
 }
 
 function startOf(node: unknown): number | null {

@@ -181,6 +181,17 @@ describe('signals', () => {
     expect(stdout).toContain('"msg":"server stopped"');
   });
 
+  it('SIGTERM while modules are being constructed ends in good order, too', async () => {
+    write(
+      'slow.ts',
+      'export default () => new Promise((resolve) => { process.kill(process.pid, "SIGTERM"); setTimeout(resolve, 300); });',
+    );
+    configure('modules: [{module: ./slow.ts}]');
+    const { exitCode, stdout } = await start();
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/"msg":"stopping"[^]*"msg":"module constructed"[^]*"msg":"server stopped"/);
+  });
+
   it('SIGHUP reads log level, limits and TLS files again, and says what needs a restart', async () => {
     await using server = await spawnServer();
     server.changeConfig({
