@@ -117,6 +117,16 @@ describe('createRoom', () => {
       '400 M_INVALID_ROOM_STATE',
       { initial_state: [{ type: 'm.room.member', state_key: BOB, content: { membership: 'join' } }] },
     ],
+    [
+      'a member who is no user',
+      '400 M_INVALID_PARAM',
+      { initial_state: [{ type: 'm.room.member', state_key: '__proto__', content: { membership: 'ban' } }] },
+    ],
+    [
+      'an invite to another server in the state',
+      '403 M_FORBIDDEN',
+      { initial_state: [{ type: 'm.room.member', state_key: '@x:elsewhere', content: { membership: 'invite' } }] },
+    ],
     ['levels that are no numbers', '400 M_BAD_JSON', { power_level_content_override: { ban: 'no' } }],
     ['a guest of another server', '403 M_FORBIDDEN', { invite: ['@x:elsewhere'] }],
     ['a name that is no user id', '400 M_INVALID_PARAM', { invite: ['bob' as UserId] }],

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientEvent } from '../../src/homeserver/rooms/client-event.ts';
+import { PortError } from '../../src/ports/errors.ts';
 import type { EventId, RoomId, UserId } from '../../src/matrix/identifiers.ts';
 import { ALICE, BOB, createRoomsFixture, outcome, type RoomsFixture } from '../support/rooms-fixture.ts';
 
@@ -91,6 +92,7 @@ describe('send', () => {
     ['one that is too large in bytes only', '413 M_TOO_LARGE', 'm.room.message', { body: '日'.repeat(22_000) }],
     ['a type of more than 255 bytes', '413 M_TOO_LARGE', 'x'.repeat(256), {}],
     ['a type that is empty', '400 M_INVALID_PARAM', '', {}],
+    ['a type with a NUL', '400 M_INVALID_PARAM', 'a\0b', {}],
     ['a fraction', '400 M_BAD_JSON', 'x', { n: 0.5 }],
     ['half a character', '400 M_BAD_JSON', 'x', { s: '\ud800' }],
     ['a redaction of nothing', '400 M_MISSING_PARAM', 'm.room.redaction', {}],
@@ -110,6 +112,17 @@ describe('send', () => {
       expect(await outcome(fixture.setState(ALICE, target, 'm.room.name', { name: 'x' }))).toBe('403 M_FORBIDDEN');
       expect(await outcome(fixture.redact(ALICE, target, '$x'))).toBe('403 M_FORBIDDEN');
     }
+  });
+
+  it('tells nobody of what could not be written, and goes on when it can', async () => {
+    const told = fixture.notified.length;
+    const full = new PortError('database', 'run', true, 'the disk is full');
+    vi.spyOn(fixture.store, 'appendEvents').mockRejectedValueOnce(full);
+    await expect(fixture.say(ALICE, room, 'lost', { txnId: 'same' })).rejects.toThrow('the disk is full');
+    expect(fixture.notified).toHaveLength(told);
+    const id = await fixture.say(ALICE, room, 'found', { txnId: 'same' });
+    expect((await read(id)).content['body']).toBe('found');
+    expect(fixture.notified.at(-1)?.users).toEqual([ALICE, BOB]);
   });
 
   it('keeps the order of many who write at once', async () => {
@@ -174,6 +187,7 @@ describe('sendState', () => {
 
   it('limits the state key', async () => {
     expect(await outcome(fixture.setState(ALICE, room, 'x', {}, 'k'.repeat(256)))).toBe('413 M_TOO_LARGE');
+    expect(await outcome(fixture.setState(ALICE, room, 'x', {}, 'a\0b'))).toBe('400 M_INVALID_PARAM');
   });
 });
 

@@ -5,6 +5,7 @@
  * SQLite's pages are. Loading all memberships makes one JSON text a room, which is several times cheaper than a row object
  * per member.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { EventId, RoomAlias, RoomId, UserId } from '../../matrix/identifiers.ts';
 import type {
   AppendBatch,
@@ -82,6 +83,7 @@ export class SqliteRoomStore implements RoomStore {
       const last = rows.at(-1);
       if (last === undefined || rows.length < ROOMS_PER_LOAD) return;
       after = last.room_nid;
+      await setImmediate();
     }
   }
 

@@ -28,11 +28,14 @@ export interface EventDraft {
 
 /**
  * @param previous - the newest event of the room, null for its first
- * @throws MatrixError 413 M_TOO_LARGE, or 400 M_BAD_JSON for what JSON may say and Matrix events may not (fractions)
+ * @throws MatrixError 413 M_TOO_LARGE, 400 M_INVALID_PARAM for an empty type or a NUL character, or 400 M_BAD_JSON for what
+ *   JSON may say and Matrix events may not (fractions)
  */
 export function buildEvent(roomId: RoomId, draft: EventDraft, previous: EventId | null, now: number): NewEvent {
+  if (draft.type === '') throw new MatrixError(400, 'M_INVALID_PARAM', 'The event type is empty');
   checkField('type', draft.type);
   if (draft.stateKey !== null) checkField('state_key', draft.stateKey);
+  if (draft.transaction !== undefined) checkField('transaction id', draft.transaction.txnId);
   const text = canonicalEvent({
     room_id: roomId,
     type: draft.type,
@@ -68,6 +71,8 @@ function canonicalEvent(event: JsonObject): string {
 }
 
 function checkField(name: string, value: string): void {
+  // Not every database can keep it, and it separates parts of keys.
+  if (value.includes('\0')) throw new MatrixError(400, 'M_INVALID_PARAM', `'${name}' contains a NUL character`);
   if (Buffer.byteLength(value) > MAX_FIELD_BYTES) {
     throw new MatrixError(413, 'M_TOO_LARGE', `'${name}' is too long: at most ${MAX_FIELD_BYTES} bytes`);
   }

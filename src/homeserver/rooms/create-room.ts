@@ -69,6 +69,9 @@ export async function createRoom(
   if (initialState.length > MAX_INITIAL_STATE) {
     throw new MatrixError(400, 'M_INVALID_PARAM', `'initial_state' has more than ${MAX_INITIAL_STATE} events`);
   }
+  for (const { type, state_key: stateKey } of initialState) {
+    if (type === 'm.room.member') checkLocalUser(stateKey, options.serverName);
+  }
   const alias = parseAliasName(request.room_alias_name, options.serverName);
   if (alias !== null && (await options.store.findAlias(alias)) !== null) {
     throw new MatrixError(400, 'M_ROOM_IN_USE', `The alias ${alias} is taken`);

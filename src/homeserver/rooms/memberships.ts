@@ -4,8 +4,9 @@
  * Each is one member event that the rules allow or not; what the rules leave open is decided here, in the words of the
  * endpoint. Source: Matrix specification, client-server API, "Room membership".
  */
+import { setImmediate } from 'node:timers/promises';
 import { MatrixError } from '../../matrix/errors.ts';
-import type { RoomId, UserId } from '../../matrix/identifiers.ts';
+import { isUserId, type RoomId, type UserId } from '../../matrix/identifiers.ts';
 import type { JsonObject, Membership, RoomStore } from '../../ports/room-store.ts';
 import type { EventDraft } from './build-event.ts';
 import { checkLocalUser } from './local-users.ts';
@@ -99,10 +100,11 @@ export class Memberships {
     return rows.filter((row) => row.membership === 'join').map((row) => row.roomId);
   }
 
-  /** Shows a changed profile in every room the user is in. Call it when the change is durable. */
+  /** Shows a changed profile in every room the user is in, others having their turn between two. Call it when it is durable. */
   async profileChanged(userId: UserId): Promise<void> {
     const profile = await this.#profiles.profileOf(userId);
     for (const roomId of await this.joinedRooms(userId)) {
+      await setImmediate();
       await this.#change(userId, userId, roomId, (current, _own, before) =>
         current === 'join' ? withProfile(before, profile) : null,
       );
@@ -113,6 +115,7 @@ export class Memberships {
   async leaveAll(userId: UserId): Promise<void> {
     for (const { roomId, membership } of await this.#store.membershipsOf(userId, null)) {
       if (membership === 'leave' || membership === 'ban') continue;
+      await setImmediate();
       await this.#change(userId, userId, roomId, (current) =>
         current === 'leave' || current === 'ban' ? null : memberContent('leave', null),
       );
@@ -121,7 +124,7 @@ export class Memberships {
 
   /** A user id of any server: somebody else's user was never in, which the caller finds out. */
   #checkTarget(target: string): UserId {
-    if (target.startsWith('@')) return target as UserId;
+    if (isUserId(target)) return target;
     throw new MatrixError(400, 'M_INVALID_PARAM', `'${target}' is not a user id`);
   }
 

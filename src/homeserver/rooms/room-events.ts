@@ -41,7 +41,6 @@ export class RoomEvents {
     event: { readonly type: string; readonly content: JsonObject; readonly transaction: Transaction },
   ): Promise<EventId> {
     const { type, content, transaction } = event;
-    checkType(type);
     if (type === 'm.room.redaction') {
       const { redacts, reason } = content;
       if (typeof redacts !== 'string') {
@@ -60,7 +59,6 @@ export class RoomEvents {
     event: { readonly type: string; readonly stateKey: string; readonly content: JsonObject },
   ): Promise<EventId> {
     const { type, stateKey, content } = event;
-    checkType(type);
     if (NOT_AS_STATE.has(type)) throw new MatrixError(403, 'M_FORBIDDEN', `${type} cannot be sent as state`);
     if (type === 'm.room.member') checkLocalUser(stateKey, this.#serverName);
     if (type === 'm.room.canonical_alias') await this.#checkAliases(roomId, content);
@@ -138,11 +136,6 @@ function aliasesOf(content: JsonObject): readonly unknown[] {
   const { alias, alt_aliases: alternatives } = content;
   const main = alias === undefined || alias === null || alias === '' ? [] : [alias];
   return Array.isArray(alternatives) ? [...main, ...(alternatives as unknown[])] : main;
-}
-
-function checkType(type: string): void {
-  if (type === '' || type.includes('\0'))
-    throw new MatrixError(400, 'M_INVALID_PARAM', 'The event type is empty or not text');
 }
 
 /** `write` gives null only when a decision says so. */

@@ -4,6 +4,7 @@
  * One query says which of the user's rooms changed; only those are looked at. The membership that counts is the one at
  * `upTo`. Source: Matrix specification, client-server API, "Syncing"; see `room-sync.ts` for what the answer promises.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { RoomId, UserId } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Membership, RoomStore, StateKey, StoredMembership } from '../../ports/room-store.ts';
@@ -30,6 +31,9 @@ export interface RoomSyncReaderOptions {
 }
 
 type UserRoom = StoredMembership & { readonly lastPosition: number };
+
+/** Rooms looked at in one go. */
+const ROOMS_PER_TURN = 10;
 
 /** What somebody who is invited sees of the room's state. */
 const INVITE_KEYS: readonly StateKey[] = [
@@ -74,12 +78,16 @@ export class RoomSyncReader implements RoomSync {
     const typingRooms = new Set(typingSince === null ? [] : typing.roomsChangedSince(typingSince));
     const isWhole = since === null || fullState;
 
+    let looked = 0;
     const mayBeUnchanged = isWhole || typingRooms.size > 0;
     for (const row of await store.membershipsOf(userId, mayBeUnchanged ? null : since)) {
       const { roomId } = row;
       if (filter.acceptsRoom?.(roomId) === false) continue;
       const isUnchanged = since !== null && row.lastPosition <= since && !typingRooms.has(roomId);
       if (isUnchanged && !(isWhole && row.membership !== 'leave' && row.membership !== 'ban')) continue;
+      // A database that answers at once would keep the process busy until the last room: others have their turn.
+      looked += 1;
+      if (looked % ROOMS_PER_TURN === 0) await setImmediate();
       const at = await this.#membershipAt(row, request.upTo);
       if (at === null) continue;
       const isChanged = since === null || at.position > since;

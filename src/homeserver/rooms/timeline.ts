@@ -4,6 +4,7 @@
  * A token `t<position>` stands between two events: backwards reads from it on down, forwards reads what follows it. Tokens of
  * `/sync` are accepted, too. Source: Matrix specification, client-server API, "GET /rooms/{roomId}/messages".
  */
+import { setImmediate } from 'node:timers/promises';
 import { MatrixError } from '../../matrix/errors.ts';
 import type { EventId, RoomId, UserId } from '../../matrix/identifiers.ts';
 import type { RoomStore, StoredEvent } from '../../ports/room-store.ts';
@@ -94,6 +95,8 @@ export async function readPage(
       }
       const last = chunk.at(-1);
       if (last === undefined || chunk.length < limit) break;
+      // Others have their turn before the next bite.
+      await setImmediate();
       if (isForward) after = last.position;
       else upTo = last.position - 1;
     }
