@@ -84,12 +84,12 @@ export class ConnectionLimit {
 
   /** Closes what has not sent a request yet: half-open requests, and handshakes that Node's server does not know of. */
   closeUnused(): void {
-    for (const socket of [...this.#waiting]) if (socket[requestsInFlight] === undefined) socket.destroy();
+    for (const socket of this.#waiting) if (socket[requestsInFlight] === undefined) socket.destroy();
   }
 
   /** Closes everything that has no request in flight. */
   closeWaiting(): void {
-    for (const socket of [...this.#waiting]) socket.destroy();
+    for (const socket of this.#waiting) socket.destroy();
   }
 
   /** Whether a place was made. */

@@ -44,9 +44,11 @@ describe('authentication', () => {
   it('row 147: what is not a user id is 400 M_INVALID_PARAM', async () => {
     for (const id of ['alice', '@alice', ' @alice:test.example']) {
       for (const method of ['GET', 'PUT']) {
-        const { status: code, body } = await alice.request(method, status(id), {
-          ...(method === 'PUT' ? { body: { presence: 'online' } } : {}),
-        });
+        const { status: code, body } = await alice.request(
+          method,
+          status(id),
+          method === 'PUT' ? { body: { presence: 'online' } } : {},
+        );
         expect([code, body.errcode], `${method} ${id}`).toEqual([400, 'M_INVALID_PARAM']);
       }
     }

@@ -50,7 +50,7 @@ describe('devices', () => {
     const alice = await server.register('alice', { deviceId: 'PHONE' });
     const laptop = await server.login('alice', { deviceId: 'LAPTOP' });
     const removed: string[] = [];
-    using _listener = server.accounts.onDeviceRemoved((_userId, deviceId) => removed.push(deviceId));
+    server.accounts.onDeviceRemoved((_userId, deviceId) => removed.push(deviceId));
 
     const asked = await alice.request('DELETE', '/devices/LAPTOP');
     expect(asked.status).toBe(401);
@@ -86,7 +86,7 @@ describe('devices', () => {
   it('are limited per user: the one not seen for longest goes', async () => {
     await using server = await startHttpFixture({ maxDevicesPerUser: 2 });
     const removed: string[] = [];
-    using _listener = server.accounts.onDeviceRemoved((_userId, deviceId) => removed.push(deviceId));
+    server.accounts.onDeviceRemoved((_userId, deviceId) => removed.push(deviceId));
     const first = await server.register('alice', { deviceId: 'A' });
     await server.clock.advance(1000);
     await server.login('alice', { deviceId: 'B' });
@@ -138,8 +138,8 @@ describe('the account', () => {
     await using server = await startHttpFixture();
     const alice = await server.register('alice', { deviceId: 'A' });
     const events: string[] = [];
-    using _devices = server.accounts.onDeviceRemoved((_userId, deviceId) => events.push(deviceId));
-    using _users = server.accounts.onUserDeactivated((userId) => events.push(userId));
+    server.accounts.onDeviceRemoved((_userId, deviceId) => events.push(deviceId));
+    server.accounts.onUserDeactivated((userId) => events.push(userId));
     expect((await alice.request('POST', '/account/deactivate')).status).toBe(401);
     const done = await alice.request('POST', '/account/deactivate', { body: { auth: passwordAuth('alice') } });
     expect(done.body).toEqual({ id_server_unbind_result: 'no-support' });

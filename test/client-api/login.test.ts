@@ -68,7 +68,7 @@ describe('login', () => {
 
   it('ends a device with its token on logout, at once, and says so to presence', async () => {
     const removed: string[] = [];
-    using _listener = server.accounts.onDeviceRemoved((userId, deviceId) => removed.push(`${userId} ${deviceId}`));
+    server.accounts.onDeviceRemoved((userId, deviceId) => removed.push(`${userId} ${deviceId}`));
     const one = await server.login('alice', { password: 'secret', deviceId: 'ONE' });
     const two = await server.login('alice', { password: 'secret', deviceId: 'TWO' });
     expect((await one.request('POST', '/logout')).body).toEqual({});

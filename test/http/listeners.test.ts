@@ -90,7 +90,7 @@ describe('listeners', () => {
     const { http } = make({ listeners: [listener, { ...listener, xForwarded: true }] });
     const [plain, behindProxy] = await http.listen();
     const ip = async (port: number | undefined, headers: Record<string, string>) =>
-      (await (await get(port ?? 0, '/_matrix/client/v3/ip', headers)).json()) as unknown;
+      await (await get(port ?? 0, '/_matrix/client/v3/ip', headers)).json();
     const forged = { 'x-forwarded-for': '198.51.100.1, 192.0.2.9', 'user-agent': 'test' };
     expect(await ip(plain?.port, forged)).toEqual({ ip: '127.0.0.1', userAgent: 'test' });
     expect(await ip(behindProxy?.port, forged)).toEqual({ ip: '192.0.2.9', userAgent: 'test' });
@@ -104,7 +104,7 @@ describe('listeners', () => {
     const { http } = make({ listeners: [listener, { ...listener, port }] });
     await expect(http.listen()).rejects.toMatchObject({ code: 'EADDRINUSE', port });
     const [first] = http.addresses;
-    await expect(get(first?.port ?? 0, '/health')).rejects.toThrow();
+    await expect(get(first?.port ?? 0, '/health')).rejects.toThrow('fetch failed');
     await new Promise((resolve) => void taken.close(resolve));
   });
 
@@ -149,7 +149,7 @@ describe('TLS', () => {
     const [address] = await http.listen();
     expect(() => {
       http.setTls({ cert: certificates.two.cert, key: certificates.one.key });
-    }).toThrow();
+    }).toThrow('key values mismatch');
     expect((await exchange(address?.port ?? 0)).name).toBe('one.test.example');
   });
 
@@ -174,7 +174,7 @@ describe('TLS', () => {
     const wait: Route = {
       ...whereFrom,
       path: '/wait',
-      handler: () => new Promise((resolve) => (release = () => void resolve({}))),
+      handler: () => new Promise((resolve) => (release = () => resolve({}))),
     };
     const { http } = make({
       listeners: [{ ...listener, tls: true }],
@@ -218,7 +218,7 @@ describe('closing', () => {
     const work: Route = {
       ...whereFrom,
       path: '/work',
-      handler: () => new Promise((resolve) => (finish = () => void resolve({ done: true }))),
+      handler: () => new Promise((resolve) => (finish = () => resolve({ done: true }))),
     };
     const { http } = make({ routes: [poll, work] });
     const [address] = await http.listen();

@@ -180,7 +180,7 @@ describe('requests and answers', () => {
         }),
         headers: { authorization: `Bearer ${alice.accessToken}` },
         duplex: 'half',
-      } as RequestInit);
+      });
     for (const send of [put, chunked]) {
       expect((await send(body(100_000))).status).toBe(200);
       const over = await send(body(100_001));
@@ -188,6 +188,17 @@ describe('requests and answers', () => {
     }
     server.http.setLimits({ maxRequestBytes: 50 });
     expect((await put(body(51))).status).toBe(413);
+    for (const [bytes, status] of [
+      [50, 200],
+      [51, 413],
+    ] as const) {
+      using connection = await openRaw(server.port);
+      connection.write(
+        `PUT ${echo} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${alice.accessToken}\r\n` +
+          `Transfer-Encoding: chunked\r\n\r\n${bytes.toString(16)}\r\n${body(bytes)}\r\n0\r\n\r\n`,
+      );
+      await connection.received(new RegExp(`HTTP/1\\.1 ${status}`));
+    }
     server.http.setLimits({ maxRequestBytes: 100_000 });
     expect((await put(body(51))).status).toBe(200);
   });

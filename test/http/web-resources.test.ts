@@ -93,7 +93,7 @@ describe('web resources of modules', () => {
   });
 
   it('are cut off when a body never ends, or fails on the way', async () => {
-    const endless = () => new ReadableStream<Uint8Array>({ start: (c) => void c.enqueue(new Uint8Array(10)) });
+    const endless = () => new ReadableStream<Uint8Array>({ start: (c) => c.enqueue(new Uint8Array(10)) });
     const failing = () => {
       let pulls = 0;
       return new ReadableStream<Uint8Array>(
