@@ -15,13 +15,11 @@ import type {
   RemotePresence,
   RouteResult,
   RoutingAnswer,
-  SyncClaim,
   TurnChanges,
 } from '../core/engine-api.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { type DeviceId, type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
-import type { Timer } from '../ports/clock.ts';
 import { PortError } from '../ports/errors.ts';
 import type { MembershipChange } from '../ports/room-directory.ts';
 import { ActivitySaver } from './activity-saver.ts';
@@ -29,6 +27,7 @@ import { type Background, inBackground } from './background.ts';
 import { checkPresenceEntries, checkUserIds } from './check-input.ts';
 import { EventBodies } from './event-bodies.ts';
 import { formatStatus } from './format-presence.ts';
+import { type MarkParts, markForSnapshot, sendSnapshots } from './full-presence.ts';
 import { InterestKeeper } from './interest-keeper.ts';
 import { loadPresence } from './load-presence.ts';
 import { PositionBlock } from './position-block.ts';
@@ -36,7 +35,8 @@ import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } fr
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
 import type { PresenceParts, PresenceSettings } from './presence-options.ts';
 import { RoutingQueue } from './routing-queue.ts';
-import { sendSnapshots } from './send-snapshots.ts';
+import { beginSession, NO_SESSION, type SyncSessionParts } from './sync-sessions.ts';
+import { Ticker } from './ticker.ts';
 import { TurnCommitter } from './turn-committer.ts';
 
 const SWEEP_INTERVAL_MS = 60_000;
@@ -49,7 +49,7 @@ export function createPresenceHandler(settings: PresenceSettings, parts: Presenc
 class Handler implements PresenceHandler {
   readonly #settings: PresenceSettings;
   readonly #parts: PresenceParts;
-  readonly #background: Background;
+  readonly #shared: Background & MarkParts;
   readonly #metrics: PresenceMetrics;
   readonly #positions: PositionBlock;
   readonly #committer: TurnCommitter;
@@ -60,7 +60,8 @@ class Handler implements PresenceHandler {
   readonly #listeners = new Set<(users: readonly UserId[]) => void>();
   #started: PresenceEngine | null = null;
   #subscription: Disposable | null = null;
-  #tickTimer: Timer | null = null;
+  readonly #ticker: Ticker;
+  #sessions: SyncSessionParts | null = null;
   #sweepTs = 0;
   #isStopped = false;
 
@@ -69,7 +70,6 @@ class Handler implements PresenceHandler {
     this.#settings = settings;
     this.#parts = parts;
     const background: Background = { clock, logger, schedule };
-    this.#background = background;
     this.#metrics = createPresenceMetrics(parts.metrics, {
       stats: () => this.#started?.stats() ?? null,
       pendingUpdates: () => this.#committer.pending,
@@ -77,11 +77,11 @@ class Handler implements PresenceHandler {
       routingQueue: () => this.#routing.size,
       eventBodies: () => this.#bodies.size,
     });
-    const shared = { ...background, store, metrics: this.#metrics };
     this.#positions = new PositionBlock(store);
+    const shared = { ...background, store, metrics: this.#metrics, positions: this.#positions };
+    this.#shared = shared;
     this.#committer = new TurnCommitter({
       ...shared,
-      positions: this.#positions,
       takeChanges: () => this.#engine.takeChanges(),
       onWrite: (updates) => {
         for (const update of updates) this.#activity.forget(update.state.userId);
@@ -108,6 +108,7 @@ class Handler implements PresenceHandler {
       },
     });
     this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
+    this.#ticker = new Ticker(clock, (now) => this.#tick(now));
   }
 
   get mode(): PresenceSettings['mode'] {
@@ -127,7 +128,13 @@ class Handler implements PresenceHandler {
     this.#subscription = subscription;
     // Disabled: everybody who was online is told to be offline. Otherwise there is nothing to save.
     await this.#committer.commit();
-    this.#scheduleTick();
+    this.#sessions = {
+      engine,
+      committer: this.#committer,
+      interest: this.mode === 'disabled' ? null : this.#interest,
+      now: () => this.#now(),
+    };
+    this.#ticker.start(engine.tickMs);
     this.#activity.start();
     logger.info({ users: rows, mode: this.mode, position: startPosition }, 'presence started');
   }
@@ -136,8 +143,7 @@ class Handler implements PresenceHandler {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#subscription?.[Symbol.dispose]();
-    this.#tickTimer?.cancel();
-    this.#tickTimer = null;
+    this.#ticker.stop();
     if (this.#started === null) return;
     await this.#committer.stop();
     await this.#routing.stop();
@@ -153,26 +159,8 @@ class Handler implements PresenceHandler {
 
   beginSync(userId: UserId, deviceId: DeviceId, options: BeginSyncOptions): SyncSession | Promise<SyncSession> {
     if (this.#isStopped) return NO_SESSION;
-    const engine = this.#engine;
-    const isNew = !engine.isConnected(userId);
-    const isCounted = options.setPresence !== 'offline';
-    engine.beginSync(userId, deviceId, claimOf(options), isCounted, this.#now());
-    this.#committer.request();
-    let isOpen = true;
-    const session: SyncSession = {
-      end: () => {
-        if (!isOpen || this.#isStopped) return;
-        isOpen = false;
-        engine.endSync(userId, deviceId, isCounted, this.#now());
-        this.#committer.request();
-      },
-    };
-    const interest = this.#askInterest(userId, isNew);
-    const isTold = !engine.isWorthTelling(userId);
-    if (isTold && interest === undefined) return session;
-    // A state that could not be saved is no reason to refuse the sync; it is tried again.
-    const saved = isTold ? undefined : this.#committer.commit().catch(() => undefined);
-    return Promise.all([saved, interest]).then(() => session);
+    if (this.#sessions === null) throw notStarted();
+    return beginSession(this.#sessions, userId, deviceId, options);
   }
 
   bumpPresenceActiveTime(userId: UserId, deviceId: DeviceId): void {
@@ -198,7 +186,13 @@ class Handler implements PresenceHandler {
   }
 
   collect(observer: UserId, options: CollectOptions): Collection {
-    if (this.mode !== 'disabled') return this.#engine.collect(observer, options);
+    if (this.mode !== 'disabled') {
+      const collection = this.#engine.collect(observer, options);
+      const { uids, next } = collection;
+      if (uids.length > 0 || next.resume === null || options.limit === 0) return collection;
+      // Nothing to tell but something owed (a snapshot names nobody who went offline): a poll would wait for it in vain.
+      return this.#engine.collect(observer, { ...options, since: next });
+    }
     // The round of "offline" at the start reaches tokens from before it, and nothing else reaches anybody.
     if (options.since === null) return { uids: [], next: { position: this.position, resume: null } };
     return this.#engine.collect(observer, { ...options, extras: [] });
@@ -218,7 +212,7 @@ class Handler implements PresenceHandler {
     if (this.mode === 'disabled') return;
     const isLocal = (userId: UserId): boolean => serverNameOf(userId) === this.#settings.serverName;
     const local = checked.filter(isLocal);
-    if (local.length > 0) await this.#mark(local);
+    if (local.length > 0) this.#deliver(await markForSnapshot(local, this.#engine, this.#shared));
     if (this.mode !== 'tracked') return;
     const remote = checked.filter((userId) => !isLocal(userId));
     await sendSnapshots(remote, this.#engine, this.#interest, this.#parts.federation);
@@ -272,7 +266,7 @@ class Handler implements PresenceHandler {
   }
 
   get #engine(): PresenceEngine {
-    if (this.#started === null) throw new Error('the presence service has not been started');
+    if (this.#started === null) throw notStarted();
     return this.#started;
   }
 
@@ -282,12 +276,6 @@ class Handler implements PresenceHandler {
 
   #refuseWhenStopped(operation: string): void {
     if (this.#isStopped) throw new PortError('presence', operation, true, 'the server is stopping');
-  }
-
-  #askInterest(userId: UserId, isNew: boolean): void | Promise<void> {
-    if (this.mode === 'disabled') return;
-    if (isNew) return this.#interest.begin(userId);
-    this.#interest.refresh(userId);
   }
 
   #membershipChanged({ membership, roomId, userId }: MembershipChange): void {
@@ -312,49 +300,39 @@ class Handler implements PresenceHandler {
     return result.kept;
   }
 
-  async #mark(local: readonly UserId[]): Promise<void> {
-    const { store } = this.#parts;
-    const { marks, deliveries } = this.#engine.markFullPresence(local);
-    await this.#positions.cover(Math.max(...marks.values()));
-    await this.#metrics.timeStore('write_marks', () => store.writeFullPresenceMarks(marks));
-    this.#deliver(deliveries);
-  }
-
   #deliver({ observers, servers }: Deliveries): void {
     this.#send(servers);
     // Positions given out between turns are covered by half a block; see to it that it stays so.
     if (this.#positions.isLow(this.position)) {
-      inBackground(this.#background, 'positions', this.#positions.cover(this.position));
+      inBackground(this.#shared, 'positions', this.#positions.cover(this.position));
     }
     if (observers.length === 0) return;
     const users: UserId[] = [];
     for (const uid of observers) users.push(this.#engine.userId(uid));
     this.#metrics.addWoken(users.length);
-    for (const listener of this.#listeners) listener(users);
+    for (const listener of this.#listeners) {
+      try {
+        listener(users);
+      } catch (err) {
+        this.#parts.logger.error({ err }, 'a listener for presence failed');
+      }
+    }
   }
 
   #send(servers: Deliveries['servers']): void {
     for (const [server, states] of servers) this.#parts.federation.sendPresence(server, states);
   }
 
-  #scheduleTick(): void {
-    this.#tickTimer = this.#parts.clock.setTimeout(() => {
-      const now = this.#now();
-      this.#engine.tick(now);
-      this.#committer.request();
-      this.#metrics.addCounters(this.#engine.takeCounters());
-      if (now >= this.#sweepTs) {
-        this.#sweepTs = now + SWEEP_INTERVAL_MS;
-        this.#interest.sweep();
-      }
-      this.#scheduleTick();
-    }, this.#engine.tickMs);
+  #tick(now: number): void {
+    this.#engine.tick(now);
+    this.#committer.request();
+    this.#metrics.addCounters(this.#engine.takeCounters());
+    if (now < this.#sweepTs) return;
+    this.#sweepTs = now + SWEEP_INTERVAL_MS;
+    this.#interest.sweep();
   }
 }
 
-/** For syncs that come in while the server stops. */
-const NO_SESSION: SyncSession = { end: () => undefined };
-
-function claimOf({ setPresence, explicit, rateLimited }: BeginSyncOptions): SyncClaim | null {
-  return setPresence === 'offline' || rateLimited ? null : { state: setPresence, explicit };
+function notStarted(): Error {
+  return new Error('the presence service has not been started');
 }

@@ -45,6 +45,7 @@ export class TurnCommitter {
   #joining: Waiter[] = [];
   #waiting: Waiter[] = [];
   #isScheduled = false;
+  #isStopped = false;
   #isWriting = false;
   #written: Promise<void> = Promise.resolve();
   #retry: Timer | null = null;
@@ -61,9 +62,9 @@ export class TurnCommitter {
     return this.#pending.size;
   }
 
-  /** Sees to it that the turn closes soon. */
+  /** Sees to it that the turn closes soon; after `stop`, does nothing. */
   request(): void {
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#isStopped) return;
     this.#isScheduled = true;
     this.#options.schedule(() => this.close());
   }
@@ -96,6 +97,7 @@ export class TurnCommitter {
 
   /** Closes the turn and tries once more to write everything. Resolves when that is done, one way or the other. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#refusal = null;
     this.#cancelRetry();
     this.close();

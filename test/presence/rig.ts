@@ -214,7 +214,11 @@ export class Client {
   /** Keeps a long poll open from now on; `seen` fills. What is there already is told at once. */
   async watch(options: SyncOptions = {}): Promise<this> {
     const session = await this.begin(options);
-    const collect = () => this.seen.push(...this.collect(options));
+    // As a client does: whoever got an answer asks again.
+    const collect = () => {
+      for (let events = this.collect(options); events.size > 0; events = this.collect(options))
+        this.seen.push(...events);
+    };
     const listener = this.#rig.handler.onNotify((users) => {
       if (users.includes(this.userId)) collect();
     });
