@@ -30,6 +30,10 @@ export async function startMeasured(
     env: options.env ?? process.env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // Nothing that is measured outlives the driver.
+  const killChild = (): void => void child.kill('SIGKILL');
+  process.once('exit', killChild);
+  child.once('exit', () => process.off('exit', killChild));
   const port = await waitForPort(child, findPort);
   const pid = child.pid ?? 0;
   return {

@@ -29,13 +29,15 @@ export interface LoopOptions {
 
 const ROUND_DEADLINE_MS = 20_000;
 
+/** Goes on over all loops: a change to what it was in an earlier loop would be no change. */
+let round = 0;
+
 export async function closedLoop(options: LoopOptions): Promise<LoopResult> {
   const { server, users, isHub } = options;
   const observers = await Promise.all(users.map((user) => Observer.open(server.port, user)));
   const changers = await Promise.all(users.map(() => RawClient.open(server.port)));
   if (!isHub) await settle(observers);
 
-  let round = 0;
   const runRounds = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i += 1) {
       round += 1;
@@ -45,7 +47,9 @@ export async function closedLoop(options: LoopOptions): Promise<LoopResult> {
       const seen = observers.map((observer) => observer.pollUntil(isHub ? '' : marker));
       const path = `/_matrix/client/v3/presence/${encodeURIComponent(user.userId)}/status`;
       const put = changers[index]!.request('PUT', path, user.token, { presence: 'online', status_msg: marker });
-      const answers = await withDeadline(Promise.all([put, ...seen]), `round ${round}`);
+      const answers = await withDeadline(Promise.all([put, ...seen]), () =>
+        describeRound(round, observers, isHub ? '' : marker),
+      );
       if (answers[0].status !== 200) throw new Error(`PUT answered ${answers[0].status}: ${answers[0].body}`);
     }
   };
@@ -71,6 +75,7 @@ async function settle(observers: readonly Observer[]): Promise<void> {
 
 class Observer {
   polls = 0;
+  last = '';
   readonly #client: RawClient;
   readonly #user: LoadUser;
   #since = '';
@@ -82,6 +87,10 @@ class Observer {
 
   static async open(port: number, user: LoadUser): Promise<Observer> {
     return new Observer(await RawClient.open(port), user);
+  }
+
+  get name(): string {
+    return this.#user.userId;
   }
 
   /** Polls until a response has `marker` in it. */
@@ -102,6 +111,7 @@ class Observer {
     );
     if (response.status !== 200) throw new Error(`sync answered ${response.status}: ${response.body}`);
     this.#since = nextBatch(response.body);
+    this.last = response.body;
     return response;
   }
 
@@ -116,10 +126,16 @@ export function nextBatch(body: string): string {
   return body.slice(start, body.indexOf('"', start));
 }
 
-async function withDeadline<T>(promise: Promise<T>, what: string): Promise<T> {
+function describeRound(round: number, observers: readonly Observer[], marker: string): string {
+  const missing = observers.filter(({ last }) => !last.includes(marker));
+  const example = missing[0] === undefined ? '' : `; ${missing[0].name} last got ${missing[0].last.slice(0, 500)}`;
+  return `round ${round}: ${missing.length} observers without the change${example}`;
+}
+
+async function withDeadline<T>(promise: Promise<T>, what: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ROUND_DEADLINE_MS} ms`)), ROUND_DEADLINE_MS);
+    timer = setTimeout(() => reject(new Error(`not within ${ROUND_DEADLINE_MS} ms: ${what()}`)), ROUND_DEADLINE_MS);
   });
   try {
     return await Promise.race([promise, deadline]);

@@ -22,11 +22,15 @@ export interface RateOptions {
   readonly requests: number;
 }
 
+/** Counts the loops: a change to what it was in an earlier loop would be no change. */
+let loops = 0;
+
 /** Each connection belongs to one user, who reads or changes their own presence; every PUT is a change worth telling. */
 export async function requestRate(options: RateOptions): Promise<RateResult> {
   const { server, users, method, connections } = options;
   const clients = await Promise.all(Array.from({ length: connections }, () => RawClient.open(server.port)));
   let sent = 0;
+  const loop = (loops += 1);
 
   const run = async (until: number): Promise<void> => {
     await Promise.all(
@@ -43,7 +47,7 @@ export async function requestRate(options: RateOptions): Promise<RateResult> {
                   'PUT',
                   path,
                   user.token,
-                  `{"presence":"online","status_msg":"change number ${String(sent).padStart(7)}"}`,
+                  `{"presence":"online","status_msg":"change number ${loop}.${String(sent).padStart(7)}"}`,
                 );
           const response = await client.send(request);
           if (response.status !== 200) throw new Error(`${method} answered ${response.status}: ${response.body}`);
