@@ -2,7 +2,7 @@
  * Random histories over the service, with a store that is slow and fails and routers that are slow: when everything has settled,
  * every connected observer knows the final state of everybody they may see, and nobody ever saw anything that was not durable.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ManualClock } from '../../src/adapters/memory/manual-clock.ts';
 import { MemoryPresenceStore } from '../../src/adapters/memory/presence-store.ts';
@@ -115,7 +115,7 @@ function pause(clock: ManualClock, ms: number): Promise<void> {
 }
 
 function fingerprint(userId: UserId, presence: unknown, status: unknown): string {
-  return `${userId} ${String(presence)} ${status === undefined || status === null ? '' : String(status)}`;
+  return `${userId} ${String(presence)} ${typeof status === 'string' ? status : ''}`;
 }
 
 class History {
