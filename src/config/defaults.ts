@@ -6,7 +6,7 @@
 export const DEFAULTS = {
   listeners: [{ port: 8008, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health', 'metrics'] }] }],
   bindAddresses: ['::', '0.0.0.0'],
-  database: { name: 'sqlite3', args: { database: 'data/thalamus.db', busy_timeout: '5s' } },
+  database: { name: 'sqlite3', args: { database: 'data/thalamus.db', busy_timeout: '1s' } },
   presence: {
     enabled: true,
     include_offline_users_on_sync: false,

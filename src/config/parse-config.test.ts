@@ -48,7 +48,7 @@ describe('parseConfig', () => {
           resources: ['client', 'health', 'metrics'],
         },
       ],
-      database: { path: '/etc/thalamus/data/thalamus.db', busyTimeoutMs: 5000, maxPageCount: null },
+      database: { path: '/etc/thalamus/data/thalamus.db', busyTimeoutMs: 1000, maxPageCount: null },
       presence: {
         mode: 'tracked',
         includeOfflineUsersOnSync: false,

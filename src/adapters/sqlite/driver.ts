@@ -127,7 +127,14 @@ function openLibsql(Libsql: Libsql, path: string, timeout: number): DriverConnec
       const all = (params: readonly SqlValue[]): unknown[] => statement.all(checked(params));
       return {
         run: (params) => {
-          if (!statement.reader) return toRunResult(statement.run(checked(params)));
+          if (!statement.reader) {
+            try {
+              return toRunResult(statement.run(checked(params)));
+            } catch (error) {
+              if (isBusy(error)) endStatement(connection, () => statement.run(checked(params)));
+              throw error;
+            }
+          }
           return { changes: all(params).length, lastInsertRowid: 0 };
         },
         get: (params) => all(params)[0],
@@ -137,6 +144,25 @@ function openLibsql(Libsql: Libsql, path: string, timeout: number): DriverConnec
     exec: (sql) => connection.exec(sql),
     close: () => connection.close(),
   };
+}
+
+function isBusy(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'rawCode' in error && (Number(error.rawCode) & 0xff) === 5;
+}
+
+/**
+ * Ends a statement that the database was too busy for. libsql leaves it half-way, ready to go on, and while it is, no other transaction
+ * can commit. Being refused as a write in a connection that only reads is an end.
+ */
+function endStatement(connection: { exec(sql: string): unknown }, run: () => unknown): void {
+  connection.exec('PRAGMA query_only = ON');
+  try {
+    run();
+  } catch {
+    // As intended.
+  } finally {
+    connection.exec('PRAGMA query_only = OFF');
+  }
 }
 
 function checked(params: readonly SqlValue[]): readonly SqlValue[] {

@@ -28,8 +28,8 @@ export const storageKeys = {
         example: 'data/thalamus.db',
       }),
       busy_timeout: duration({ zero: true }).prefault(defaults.args.busy_timeout).meta({
-        description: 'How long to wait for another program that holds the file.',
-        example: '5s',
+        description: 'How long a write waits for another program that holds the file; the whole server waits with it.',
+        example: '1s',
       }),
       max_page_count: wholeNumber({ min: 1 }).optional().meta({
         description: 'Largest size of the file, in pages of 4096 bytes; writes beyond it fail as on a full disk.',
