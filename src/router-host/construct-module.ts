@@ -24,7 +24,7 @@ export async function constructModule(definition: ModuleDefinition, config: unkn
 }
 
 /** An object without callbacks is no reason to complain; half a pair is, and is found where it is registered. */
-function registerFrom(from: unknown, api: ModuleApi): unknown {
+export function registerFrom(from: unknown, api: ModuleApi): unknown {
   if (typeof from === 'object' && from !== null && ('getUsersForStates' in from || 'getInterestedUsers' in from)) {
     api.registerPresenceRouterCallbacks(from as PresenceRouterCallbacks);
   }

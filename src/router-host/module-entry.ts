@@ -27,3 +27,8 @@ export function splitSpecifier(module: string): { specifier: string; exportName:
   if (hash < 0) return { specifier: module, exportName: null };
   return { specifier: module.slice(0, hash), exportName: module.slice(hash + 1) || null };
 }
+
+/** Whether it stands under `presence.presence_router`, where the reference server had routers before there were modules. */
+export function isLegacyEntry({ path }: Pick<ModuleEntry, 'path'>): boolean {
+  return path[0] === 'presence';
+}

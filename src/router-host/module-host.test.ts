@@ -17,9 +17,12 @@ afterEach(async () => {
 function makeHost(more: object = {}) {
   const clock = new ManualClock();
   const logger = new RecordingLogger();
-  const host = new ModuleHost({ clock, logger, metrics: new MemoryMetrics(), watchdog: null, ...more });
+  const metrics = new MemoryMetrics();
+  const host = new ModuleHost({ clock, logger, metrics, watchdog: null, ...more });
   hosts.push(host);
-  return { host, clock, logger, ...createTestServices() };
+  const calls = (callback: string): number =>
+    metrics.value('thalamus_module_callback_total', { module: '0', callback, outcome: 'ok' });
+  return { host, clock, logger, calls, ...createTestServices() };
 }
 
 function loaded(...definitions: unknown[]): LoadedModule[] {
@@ -107,6 +110,33 @@ describe('constructing modules', () => {
     expect(host.router.hasCallbacks).toBe(true);
     expect(host.router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
     expect(host.router.getInterestedUsers('@x:test')).toEqual(['@u:test']);
+  });
+
+  it('row 89: registers what a module under presence.presence_router has, once', async () => {
+    class Legacy {
+      getUsersForStates() {
+        return { '@x:test': [u] };
+      }
+      getInterestedUsers() {
+        return ['@u:test'];
+      }
+    }
+    class Registers extends Legacy {
+      constructor(_: unknown, api: ModuleApi) {
+        super();
+        api.registerPresenceRouterCallbacks(this as never);
+      }
+    }
+    const path = ['presence', 'presence_router'];
+    for (const definition of [Legacy, Registers]) {
+      const { host, services, calls } = makeHost();
+      await host.construct([{ ...loaded(definition)[0]!, path }], services);
+      expect(await host.router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
+      expect(calls('getUsersForStates')).toBe(1);
+    }
+    const { host, services } = makeHost();
+    await host.construct(loaded(Legacy), services);
+    expect(host.router.hasCallbacks).toBe(false);
   });
 
   it('asks nobody until all are constructed', async () => {

@@ -8,14 +8,14 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import { BackgroundCalls } from './background-calls.ts';
-import { constructModule } from './construct-module.ts';
+import { constructModule, registerFrom } from './construct-module.ts';
 import { createModuleApi } from './create-module-api.ts';
 import { toPlainError } from './describe-value.ts';
 import { ModuleLoadError } from './errors.ts';
 import type { HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { createModuleMetrics } from './module-metrics.ts';
-import { describeEntry } from './module-entry.ts';
+import { describeEntry, isLegacyEntry } from './module-entry.ts';
 import type { ModuleServices } from './module-services.ts';
 import { PresenceRouter } from './presence-router.ts';
 import { createWatchdog, NO_WATCHDOG, type WatchdogOptions } from './watchdog.ts';
@@ -99,7 +99,8 @@ export class ModuleHost {
       throw new ModuleLoadError(module.module, reason, `${where}: ${file}: ${message}`, cause && { cause });
     };
 
-    let constructing = true;
+    let isConstructing = true;
+    let registered = false;
     let halfPair: string | undefined;
     const api = createModuleApi({
       name,
@@ -108,25 +109,30 @@ export class ModuleHost {
       router,
       webResources,
       background: running.background,
-      register: (callbacks) => router.register(name, callbacks, limits),
+      register: (callbacks) => {
+        registered = true;
+        router.register(name, callbacks, limits);
+      },
       onHalfPair: (message) => (halfPair = message),
       assertConstructing: (member) => {
-        if (!constructing) throw new Error(`${member} is possible only while the module is being constructed`);
+        if (!isConstructing) throw new Error(`${member} is possible only while the module is being constructed`);
       },
     });
     const section = this.#context.watchdog.section(name, 'construction');
     const previous = this.#context.watchdog.enter(section);
     try {
-      const instance = constructModule(module.definition, module.config, api);
+      const constructing = constructModule(module.definition, module.config, api);
       this.#context.watchdog.leave(previous);
-      running.instance = await within(instance, this.#constructTimeoutMs, 'construction');
+      running.instance = await within(constructing, this.#constructTimeoutMs, 'construction');
+      // Modules under the older key do not register; they only have the two methods.
+      if (!registered && isLegacyEntry(module)) registerFrom(running.instance, api);
     } catch (thrown) {
       if (halfPair === undefined) {
         const cause = toPlainError(thrown);
         fail('construction_failed', `could not be constructed: ${cause.message}`, cause);
       }
     } finally {
-      constructing = false;
+      isConstructing = false;
     }
     if (halfPair !== undefined) fail('half_a_pair', halfPair);
     this.#context.logger.info({ module: name, spec: module.module }, 'module constructed');

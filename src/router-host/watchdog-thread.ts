@@ -38,7 +38,7 @@ export const WATCHDOG_THREAD = `
 
   function tell(section, blockedMs, message) {
     const [module, callback] = sections[section - 1] ?? ['several', 'several'];
-    const line = { level: 40, time: Date.now(), ...fields, module, callback, blockedMs: Math.round(blockedMs), msg: message };
+    const line = { level: 'warn', time: new Date().toISOString(), ...fields, module, callback, blockedMs: Math.round(blockedMs), msg: message };
     try {
       writeSync(fd, JSON.stringify(line) + '\\n');
     } catch {}

@@ -3,7 +3,13 @@
  * presence server in memory. What single answers may look like is in src/router-host/check-*.test.ts.
  */
 import { describe, expect, it, vi } from 'vitest';
-import { PRESENCE_ALL_USERS, type ModuleApi, type UserId, type UserPresenceState } from '../../src/module/index.ts';
+import {
+  type CallbackContext,
+  PRESENCE_ALL_USERS,
+  type ModuleApi,
+  type UserId,
+  type UserPresenceState,
+} from '../../src/module/index.ts';
 import { createModuleHarness, type ModuleUnderTest } from '../../src/testing/index.ts';
 
 const alice = '@alice:test';
@@ -17,7 +23,7 @@ type States = readonly UserPresenceState[];
 /** A module from its two callbacks; what is left out names nobody. */
 function router(callbacks: {
   getUsersForStates?: (states: States) => unknown;
-  getInterestedUsers?: (userId: UserId) => unknown;
+  getInterestedUsers?: (userId: UserId, context: CallbackContext) => unknown;
 }) {
   return {
     getUsersForStates: () => new Map(),
@@ -385,6 +391,32 @@ describe('a module that fails', () => {
     await harness.advance({ seconds: 2 });
     await syncing;
     expect(synced).toBe(true);
+  });
+});
+
+describe('a client that goes away', () => {
+  it('row 116: does not stop a callback that is asked for it, and the answer counts', async () => {
+    let answer: (users: UserId[]) => void = () => undefined;
+    let aborted: boolean | undefined;
+    const module = router({
+      getInterestedUsers: (userId, context) => {
+        if (userId !== alice) return [];
+        context.signal.addEventListener('abort', () => (aborted = true));
+        return new Promise((resolve) => (answer = resolve));
+      },
+    });
+    await using harness = await createModuleHarness(module, { serverName });
+    await harness.setPresence(bob, { state: 'online' });
+    await harness.connect(alice);
+    const answered = (): number =>
+      harness.metric('thalamus_module_callback_total', { module: '0', callback: 'getInterestedUsers', outcome: 'ok' });
+    await harness.disconnect(alice);
+    const before = answered();
+    answer([bob]);
+    await harness.settle();
+    expect(aborted).toBeUndefined();
+    expect(answered()).toBe(before + 1);
+    expect(harness.problems()).toEqual([]);
   });
 });
 
