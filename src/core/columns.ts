@@ -1,14 +1,14 @@
 /**
  * Growable typed arrays ("columns"): one number per user, room, device or observer, without an object for each.
  *
- * Columns grow by a quarter: bytes per user matter more here than the copies, which are rare and fast.
+ * Columns grow by an eighth: bytes per user matter more here than the copies, which are rare and fast.
  */
 
-export type Column = Uint8Array | Uint32Array | Int32Array | Float64Array;
+export type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 
 /** The capacity to grow to when `needed` does not fit into `current`. */
 export function grownCapacity(current: number, needed: number): number {
-  return Math.max(needed, Math.ceil(current * 1.25), 64);
+  return Math.max(needed, Math.ceil(current * 1.125), 64);
 }
 
 /** A copy of `column` with `capacity` elements; new ones are `fill`. */
@@ -20,9 +20,11 @@ export function resized<T extends Column>(column: T, capacity: number, fill = 0)
   return next;
 }
 
-/** Marks for "seen in this round" over dense ids: a round costs nothing to begin, whatever the number of ids. */
+const LAST_ROUND = 255;
+
+/** Marks for "seen in this round" over dense ids, a byte each: only every 255th round looks at all of them to begin. */
 export class Stamps {
-  #stamps = new Uint32Array(0);
+  #stamps = new Uint8Array(0);
   #round = 0;
 
   /** Begins a round over ids below `size`: nothing is marked. */
@@ -31,7 +33,7 @@ export class Stamps {
       this.#stamps = resized(this.#stamps, grownCapacity(this.#stamps.length, size));
     }
     this.#round++;
-    if (this.#round > 0xffff_ffff) {
+    if (this.#round > LAST_ROUND) {
       this.#stamps.fill(0);
       this.#round = 1;
     }

@@ -113,9 +113,10 @@ export class Delivery {
     this.#begin();
     const { positions } = this.#parts;
     for (const observer of uids) {
-      if (this.#parts.observers.slotOf(observer) < 0) continue;
+      const slot = this.#parts.observers.slotOf(observer);
+      if (slot < 0) continue;
       if (positions.isWaiting) this.#deferred.push({ observer, position: positions.allocated, source: WAKE_UP });
-      else this.#wake(observer);
+      else this.#wake(slot);
     }
     return this.#finishFresh();
   }
@@ -159,7 +160,7 @@ export class Delivery {
   #push(slot: number, position: number, uid: number): void {
     this.#parts.inboxes.push(slot, position, uid);
     this.#pairs++;
-    this.#wake(this.#parts.observers.uid[slot] as number);
+    this.#wake(slot);
   }
 
   /** Tells at a position just given out; not before what is being made durable at earlier positions. */
@@ -183,7 +184,7 @@ export class Delivery {
       const slot = observers.slotOf(observer);
       if (slot < 0) continue;
       if (source !== WAKE_UP) inboxes.push(slot, position, source);
-      this.#wake(observer);
+      this.#wake(slot);
     }
     if (done > 0) this.#deferred = this.#deferred.slice(done);
   }
@@ -267,20 +268,20 @@ export class Delivery {
   }
 
   #begin(): void {
-    this.#woken.begin(this.#parts.users.bound);
+    this.#woken.begin(this.#parts.observers.bound);
     this.#wakeCount = 0;
     this.#pairs = 0;
     this.#servers = new Map();
   }
 
-  #wake(uid: number): void {
-    if (!this.#woken.mark(uid)) return;
+  #wake(slot: number): void {
+    if (!this.#woken.mark(slot)) return;
     if (this.#wakeCount === this.#wakeList.length) {
       const longer = new Uint32Array(this.#wakeCount * 2);
       longer.set(this.#wakeList);
       this.#wakeList = longer;
     }
-    this.#wakeList[this.#wakeCount++] = uid;
+    this.#wakeList[this.#wakeCount++] = this.#parts.observers.uid[slot] as number;
   }
 
   #finishFresh(): Deliveries {

@@ -45,7 +45,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const wheel = new TimerWheel(tickMs);
   const records = new Records(users, turn, wheel, timers, mode);
   const observers = new Observers(users, timers.observerLingerMs);
-  const rooms = new Rooms(users, options.excludedRooms, (slot) => observers.uid[slot] as number);
+  const rooms = new Rooms(users, options.excludedRooms);
   const inboxes = new Inboxes(users, limits.maxPendingPerObserver);
   const interest = new Interest(users);
   const kept = new KeptAnswers(users);

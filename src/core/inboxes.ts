@@ -3,8 +3,8 @@
  *
  * Complete above `floor`: a client whose token is older is answered by looking at everybody visible instead. An entry takes
  * two words, the position as a difference to the observer's `base`. Superseded entries and those that every
- * recently seen token has passed are dropped when an inbox is full, before it grows; a full inbox of the largest size loses its older
- * half. Entries whose users cannot be found again by their record's position (gains of interest, routed
+ * recently seen token has passed are dropped once in a while, and before a full inbox grows; one of the largest size
+ * loses its older half. Entries whose users cannot be found again by their record's position (gains of interest, routed
  * deliveries) raise `snapshotAt` when they are dropped.
  */
 import { grownCapacity, resized, Stamps } from './columns.ts';
@@ -73,6 +73,7 @@ export class Inboxes {
   /** Tokens not seen for two periods no longer keep entries alive. */
   beginPeriod(): void {
     this.#period++;
+    this.#lists.compact();
   }
 
   /** `position` is larger than that of every entry before. */
@@ -102,6 +103,7 @@ export class Inboxes {
       this.#oldestBefore[slot] = this.#periodOf[slot] === this.#period - 1 ? (this.#oldest[slot] as number) : Infinity;
       this.#oldest[slot] = Infinity;
       this.#periodOf[slot] = this.#period;
+      this.#dropUnneeded(slot, Math.min(position, this.#oldestBefore[slot]));
     }
     if (position < (this.#oldest[slot] as number)) this.#oldest[slot] = position;
     return position >= (this.floor[slot] as number);
@@ -128,7 +130,6 @@ export class Inboxes {
       lists.reserve(slot, FIRST_CAPACITY * WORDS);
       return;
     }
-    const before = lists.size(slot) / WORDS;
     this.#dropUnneeded(slot, Math.min(this.#oldest[slot] as number, this.#oldestBefore[slot] as number));
     const left = lists.size(slot) / WORDS;
     if (left >= this.#maxEntries) {
@@ -137,7 +138,6 @@ export class Inboxes {
     } else if (left * 2 > capacity) {
       lists.reserve(slot, Math.max(capacity * 2, FIRST_CAPACITY) * WORDS);
     }
-    this.#entries -= before - lists.size(slot) / WORDS;
     // A list that was emptied has given its block back.
     lists.reserve(slot, Math.max(lists.size(slot) + WORDS, FIRST_CAPACITY * WORDS));
   }
@@ -164,7 +164,7 @@ export class Inboxes {
       buffer[to] = buffer[at] as number;
     }
     if (passed !== Infinity && passed > (this.floor[slot] as number)) this.floor[slot] = passed;
-    lists.removeFirst(slot, to - start);
+    this.#removeFirst(slot, to - start);
   }
 
   #dropOldest(slot: number, count: number): void {
@@ -174,7 +174,13 @@ export class Inboxes {
       this.#lose(slot, position, lists.at(slot, index * WORDS + 1));
       if (position > (this.floor[slot] as number)) this.floor[slot] = position;
     }
-    lists.removeFirst(slot, count * WORDS);
+    this.#removeFirst(slot, count * WORDS);
+  }
+
+  #removeFirst(slot: number, words: number): void {
+    if (words === 0) return;
+    this.#lists.removeFirst(slot, words);
+    this.#entries -= words / WORDS;
   }
 
   #lose(slot: number, position: number, uid: number): void {
@@ -184,9 +190,7 @@ export class Inboxes {
 
   /** After four billion positions: start again from an empty inbox. */
   #rebase(slot: number, position: number): void {
-    const count = this.#lists.size(slot) / WORDS;
-    this.#dropOldest(slot, count);
-    this.#entries -= count;
+    this.#dropOldest(slot, this.#lists.size(slot) / WORDS);
     this.#base[slot] = position - 1;
     if (position - 1 > (this.floor[slot] as number)) this.floor[slot] = position - 1;
     this.#lists.reserve(slot, FIRST_CAPACITY * WORDS);

@@ -9,9 +9,11 @@
 import { grownCapacity, resized } from './columns.ts';
 
 const EMPTY = 0;
+/** Buffers of fewer elements are not worth compacting. */
+const SPARSE_FROM = 65_536;
 
 export interface IntListsOptions {
-  /** Ratio between block sizes: small saves memory, large saves copying. @default 1.25 */
+  /** Ratio between block sizes: small saves memory, large saves copying. @default 1.125 */
   readonly ratio?: number;
   /** Smallest block, in elements. @default 2 */
   readonly smallest?: number;
@@ -33,7 +35,7 @@ export class IntLists {
   #held = 0;
 
   constructor(options: IntListsOptions = {}) {
-    const { ratio = 1.25, smallest = 2 } = options;
+    const { ratio = 1.125, smallest = 2 } = options;
     for (let size = smallest; size < 2 ** 31; size = Math.max(size + 1, Math.floor(size * ratio))) {
       if (this.#sizes.length === 255) break;
       this.#sizes.push(size);
@@ -161,6 +163,11 @@ export class IntLists {
     this.#sizeClass[list] = next;
   }
 
+  /** Gives memory back if most of the buffer is free. Looks at every list when it does. */
+  compact(): void {
+    if (this.buffer.length > SPARSE_FROM && this.#held * 2 < this.buffer.length) this.#enlarge(0);
+  }
+
   #classFor(size: number): number {
     let low = 0;
     let high = this.#sizes.length - 1;
@@ -212,10 +219,9 @@ export class IntLists {
     }
   }
 
-  /** Copies every block into a larger buffer with room for `extra`, leaving out what is free. */
+  /** Copies every block into a new buffer with room for `extra`, leaving out what is free. */
   #enlarge(extra: number): void {
-    // `#held` includes the block that is being allocated.
-    const next = new Uint32Array(Math.ceil(this.#held * 1.125) + extra + 256);
+    const next = new Uint32Array(Math.ceil(this.#held * 1.0625) + extra + 256);
     let end = 0;
     for (let list = 0; list < this.count.length; list++) {
       const sizeClass = this.#sizeClass[list] as number;

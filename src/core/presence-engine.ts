@@ -144,6 +144,7 @@ export class PresenceEngine {
     if (now >= this.#periodEndsTs) {
       this.#periodEndsTs = now + this.#options.timers.observerLingerMs;
       this.#parts.inboxes.beginPeriod();
+      this.#parts.rooms.compact();
     }
     this.#parts.turn.at(now);
     const due = this.#parts.wheel.advance(now);

@@ -11,6 +11,7 @@ import type { UserPresenceState } from './user-presence-state.ts';
 
 const ACTIVE = 1;
 const NONE = -1;
+const MAX_SHORT = 0xffff;
 /** In the observer column: the user's other columns are not filled in yet. */
 const UNSEEN = -2;
 /** Server number of our own server. */
@@ -31,7 +32,8 @@ export class UserTable {
   firstDevice = new Int32Array(0);
   /** Slot among the connected observers, or -1. */
   observer = new Int32Array(0);
-  server = new Uint32Array(0);
+  /** Server numbers; two bytes each until there are more servers than that. */
+  server: Uint16Array | Uint32Array = new Uint16Array(0);
   readonly #statusMsgs = new Map<number, string>();
 
   constructor(ownServer: ServerName) {
@@ -47,7 +49,7 @@ export class UserTable {
     if (uid >= this.state.length) this.#grow(uid + 1);
     if (this.observer[uid] === UNSEEN) {
       this.observer[uid] = NONE;
-      this.server[uid] = this.servers.intern(serverNameOf(userId));
+      this.#setServer(uid, this.servers.intern(serverNameOf(userId)));
     }
     return uid;
   }
@@ -103,6 +105,11 @@ export class UserTable {
 
   isOffline(uid: number): boolean {
     return this.state[uid] === OFFLINE;
+  }
+
+  #setServer(uid: number, server: number): void {
+    if (server > MAX_SHORT && this.server instanceof Uint16Array) this.server = Uint32Array.from(this.server);
+    this.server[uid] = server;
   }
 
   #grow(needed: number): void {
