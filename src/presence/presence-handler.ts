@@ -309,7 +309,6 @@ class Handler implements PresenceHandler {
     if (observers.length === 0) return;
     const users: UserId[] = [];
     for (const uid of observers) users.push(this.#engine.userId(uid));
-    this.#metrics.addWoken(users.length);
     for (const listener of this.#listeners) {
       try {
         listener(users);

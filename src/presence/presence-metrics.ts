@@ -26,7 +26,6 @@ export interface PresenceMetrics {
   addCounters(counters: EngineCounters): void;
   /** `pairs` observers and updates, in a turn of `updates`. */
   observeFanout(pairs: number, updates: number): void;
-  addWoken(users: number): void;
   addDropped(reason: DropReason, count: number): void;
   timeStore<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T>;
 }
@@ -41,7 +40,7 @@ const FANOUT_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_0
 const SECONDS_BUCKETS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
 
 export function createPresenceMetrics(metrics: Metrics, gauges: PresenceGauges): PresenceMetrics {
-  const reference = registerReferenceMetrics(metrics);
+  const addToReference = registerReferenceMetrics(metrics);
   registerGauges(metrics, gauges);
   const overflows = metrics.counter({
     name: 'thalamus_presence_inbox_overflows',
@@ -75,14 +74,13 @@ export function createPresenceMetrics(metrics: Metrics, gauges: PresenceGauges):
 
   return {
     addCounters: (counters) => {
-      reference.add(counters);
+      addToReference(counters);
       if (counters.inboxOverflows > 0) overflows.inc({}, counters.inboxOverflows);
       if (counters.snapshots > 0) snapshots.inc({}, counters.snapshots);
     },
     observeFanout: (pairs, updates) => {
       for (let index = 0; index < updates; index++) fanout.observe(pairs / updates);
     },
-    addWoken: reference.addWoken,
     addDropped: (reason, count) => {
       if (count > 0) dropped.inc({ reason }, count);
     },
@@ -100,10 +98,7 @@ export function createPresenceMetrics(metrics: Metrics, gauges: PresenceGauges):
   };
 }
 
-function registerReferenceMetrics(metrics: Metrics): {
-  add: (counters: EngineCounters) => void;
-  addWoken: (users: number) => void;
-} {
+function registerReferenceMetrics(metrics: Metrics): (counters: EngineCounters) => void {
   const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
     metrics.counter({ name: `synapse_${name}`, help, labelNames });
   const plain = [
@@ -123,17 +118,13 @@ function registerReferenceMetrics(metrics: Metrics): {
     'from',
     'to',
   ]);
-  const woken = counter('notifier_users_woken_by_stream', 'Users woken, by stream', ['stream']);
-  return {
-    add: (counters) => {
-      for (const [key, metric] of plain) if (counters[key] > 0) metric.inc({}, counters[key]);
-      if (counters.collectedFromInbox > 0) getUpdates.inc({ type: 'stream' }, counters.collectedFromInbox);
-      if (counters.collectedByScan > 0) getUpdates.inc({ type: 'full' }, counters.collectedByScan);
-      for (const { locality, reason, count } of counters.notifyReasons) reasons.inc({ locality, reason }, count);
-      for (const { locality, from, to, count } of counters.stateTransitions)
-        transitions.inc({ locality, from, to }, count);
-    },
-    addWoken: (users) => woken.inc({ stream: 'presence' }, users),
+  return (counters) => {
+    for (const [key, metric] of plain) if (counters[key] > 0) metric.inc({}, counters[key]);
+    if (counters.collectedFromInbox > 0) getUpdates.inc({ type: 'stream' }, counters.collectedFromInbox);
+    if (counters.collectedByScan > 0) getUpdates.inc({ type: 'full' }, counters.collectedByScan);
+    for (const { locality, reason, count } of counters.notifyReasons) reasons.inc({ locality, reason }, count);
+    for (const { locality, from, to, count } of counters.stateTransitions)
+      transitions.inc({ locality, from, to }, count);
   };
 }
 

@@ -205,11 +205,9 @@ class History {
       case 'reconnect': {
         const watcher = this.watchers.get(step.user);
         watcher?.unwatch();
-        let isOpen = false;
-        const watching = watcher?.watch().then(() => {
-          isOpen = true;
-        });
-        while (!isOpen) await this.rig.advance(200);
+        const open: unknown[] = [];
+        const watching = watcher?.watch().then((one) => open.push(one));
+        while (open.length === 0) await this.rig.advance(200);
         await watching;
         return;
       }
