@@ -92,7 +92,7 @@ export class Collector {
     const limit = options.limit ?? Infinity;
     if (first.length + listed.length <= limit) {
       const resume = gone.length > 0 ? oddFrom(since ?? 0) : null;
-      return { uids: uidsOf(first, listed), next: { position, resume } };
+      return { uids: uidsOf([...first, ...listed].sort(byPosition)), next: { position, resume } };
     }
     first.push(...gone.sort(byPosition));
     this.#owe(slot, first.slice(limit));
@@ -122,7 +122,8 @@ export class Collector {
     owed.sort(byPosition);
     const limit = options.limit ?? Infinity;
     if (first.length + owed.length + news.length <= limit) {
-      return { uids: uidsOf(first, owed, news), next: { position: this.#published, resume: null } };
+      const all = first.length + owed.length === 0 ? news : [...first, ...owed, ...news].sort(byPosition);
+      return { uids: uidsOf(all), next: { position: this.#published, resume: null } };
     }
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
