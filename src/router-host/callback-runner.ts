@@ -61,7 +61,7 @@ export class CallbackRunner<Argument, Answer> {
     this.#section = host.watchdog.section(module, callback);
     this.#drop = (reason) => {
       host.metrics.dropped.inc({ ...this.#labels, reason });
-      this.#log.tell(reason, { ...this.#labels, reason }, 'an entry of a module’s answer was dropped');
+      this.#log.tell(reason, { ...this.#labels, reason }, 'an entry of an answer was dropped');
     };
   }
 

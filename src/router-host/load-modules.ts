@@ -47,7 +47,7 @@ export async function loadModules(
   const modules: LoadedModule[] = [];
   if (entries.length === 0) return { modules, problems };
 
-  const importer = createModuleImporter(options);
+  const importer = await createModuleImporter(options);
   for (const [index, entry] of entries.entries()) {
     try {
       const loaded = await loadModule(entry, importer, options);

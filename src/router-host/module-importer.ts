@@ -6,7 +6,6 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createJiti } from 'jiti';
 import * as kit from '../module/index.ts';
 
 export interface ModuleImporterOptions {
@@ -23,7 +22,9 @@ export interface ModuleImporter {
   import(file: string): Promise<unknown>;
 }
 
-export function createModuleImporter({ configDir, cacheDir }: ModuleImporterOptions): ModuleImporter {
+export async function createModuleImporter({ configDir, cacheDir }: ModuleImporterOptions): Promise<ModuleImporter> {
+  // Only who has modules pays for it.
+  const { createJiti } = await import('jiti');
   const jiti = createJiti(join(configDir, 'thalamus.yaml'), {
     fsCache: cacheDir ?? false,
     interopDefault: false,

@@ -40,7 +40,7 @@ export function createModuleMetrics(metrics: Metrics): ModuleMetrics {
     }),
     disagreements: metrics.counter({
       name: 'thalamus_module_disagreements_total',
-      help: 'Pairs of observer and user that only one of a module’s two callbacks named',
+      help: 'Pairs of observer and user that only one of the two callbacks of a module named',
       labelNames: ['module'],
     }),
     remembered: metrics.gauge({

@@ -17,9 +17,6 @@ import { Registration } from './registration.ts';
 import { type Interest, NOBODY, NO_ROUTES, type Router } from './router-api.ts';
 import { UpdateBatch } from './update-batch.ts';
 
-export type { Interest, Router } from './router-api.ts';
-export { NO_ROUTER } from './router-api.ts';
-
 /** Observers whose merged answers are remembered. */
 const MAX_MERGED = 50_000;
 

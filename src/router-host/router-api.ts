@@ -40,15 +40,6 @@ export interface Router {
   forgetObservers(users?: Iterable<UserId>): void;
 }
 
-/** What a server without modules has: it asks nobody and allocates nothing. */
-export const NO_ROUTER: Router = {
-  hasCallbacks: false,
-  deadlineMs: 0,
-  getUsersForStates: () => NO_ROUTES,
-  getInterestedUsers: () => NOBODY,
-  forgetObservers: () => undefined,
-};
-
 /** The empty answers; never changed. */
 export const NO_ROUTES: RoutingAnswer = new Map();
 export const NOBODY: readonly UserId[] = [];
