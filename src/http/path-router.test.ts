@@ -36,6 +36,11 @@ describe('path router', () => {
     expect(router.find('GET', '/files/one/more')).toMatchObject({ params: { path: 'one/more' } });
   });
 
+  it('forgets what it took for a name on a way that led nowhere', () => {
+    const router = make('/:x/end', '/*rest');
+    expect(router.find('GET', '/a/other')).toEqual({ target: '/*rest', params: { rest: 'a/other' } });
+  });
+
   it('tells the methods of a path, and knows a path twice for a mistake', () => {
     const router = make('/a/:x');
     router.add('PUT', '/a/:y', 'put');

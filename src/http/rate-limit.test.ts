@@ -88,6 +88,16 @@ describe('rate limiter', () => {
     expect(limiter.size).toBe(1000);
   });
 
+  it('forgets the key that was used longest ago, not the one that came first', () => {
+    const { limiter } = make(0.001, 2, 2);
+    limiter.take('first');
+    limiter.take('second');
+    limiter.take('first');
+    limiter.take('third');
+    expect(limiter.take('first')).toBeGreaterThan(0);
+    expect([limiter.take('second'), limiter.take('second')]).toEqual([0, 0]);
+  });
+
   it('says it as the specification wants it', () => {
     const { limiter } = make(0.5, 1);
     enforceLimit(limiter, 'a');

@@ -40,10 +40,14 @@ export function readBody(
     done(tooLarge(maxBytes));
     return;
   }
-  // Most bodies come in the packet of their headers: one tick later they are complete, and reading them at once costs a
-  // fraction of the stream's events.
-  process.nextTick(() => {
+  // Most bodies come in the packet of their headers. Once that is parsed they are complete, and reading them at once costs
+  // a fraction of the stream's events.
+  setImmediate(() => {
     if (!request.complete) {
+      if (request.destroyed) {
+        done(null);
+        return;
+      }
       readStream(request, maxBytes, budget, done);
       return;
     }

@@ -60,7 +60,7 @@ describe('devices', () => {
       body: { auth: { ...passwordAuth('alice', 'wrong'), session: asked.body.session } },
     });
     expect([wrong.status, wrong.body.errcode, wrong.body.session]).toEqual([401, 'M_FORBIDDEN', asked.body.session]);
-    const other = await alice.request('DELETE', '/devices/LAPTOP', { body: { auth: passwordAuth('bob') } });
+    const other = await alice.request('DELETE', '/devices/LAPTOP', { body: { auth: passwordAuth('bob', 'alice') } });
     expect(other.body.errcode).toBe('M_FORBIDDEN');
     expect((await laptop.request('GET', '/account/whoami')).status).toBe(200);
     expect(removed).toEqual([]);

@@ -243,6 +243,20 @@ describe('closing', () => {
     await http.close(10_000);
   });
 
+  it('does not wait for requests that have only begun, nor for handshakes', async () => {
+    const { http } = make({ listeners: [listener, { ...listener, tls: true }], tls: certificates.one });
+    const [plain, tls] = await http.listen();
+    using half = await openRaw(plain?.port ?? 0);
+    half.write('GET /health HTTP/1.1\r\nHos');
+    using silent = await openRaw(tls?.port ?? 0);
+    using other = await openRaw(plain?.port ?? 0);
+    other.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+    await other.received(/OK/);
+    // Far longer than the test may take.
+    await http.close(100_000);
+    await Promise.all([half.closed, silent.closed, other.closed]);
+  });
+
   it('cuts off what does not end in time', async () => {
     let started = false;
     const never: Route = {

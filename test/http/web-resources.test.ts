@@ -11,6 +11,7 @@ describe('web resources of modules', () => {
   it('get the request as it came, without authentication, and answer with what they like', async () => {
     await using server = await serve(async (request) => {
       const { pathname, search } = new URL(request.url);
+      expect(request.headers.has('connection')).toBe(false);
       const text = `${request.method} ${pathname}${search} ${request.headers.get('x-test')} ${await request.text()}`;
       return new Response(text, { status: 201, headers: { 'content-type': 'text/weird', 'x-own': 'yes' } });
     });
