@@ -332,7 +332,7 @@ describe('PresenceRouter', () => {
     };
     const { router, calls } = createTestRouter(
       [{ getUsersForStates: () => (block(1010), { '@x:test': [u] }), getInterestedUsers: () => (block(0), []) }],
-      { timeoutMs: 1500 },
+      { timeoutMs: 20_000 },
     );
     expect(router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
     expect(calls('a', 'getUsersForStates', 'blocked')).toBe(1);

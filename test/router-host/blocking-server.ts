@@ -23,13 +23,13 @@ function block(ms: number): void {
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function slow(_config: unknown, api: ModuleApi) {
-  if (how === 'background') api.delayedBackgroundCall(600, () => block(1800));
+  if (how === 'background') api.delayedBackgroundCall(600, () => block(2500));
   return {
     getUsersForStates: async () => {
-      if (how === 'sync') block(1800);
+      if (how === 'sync') block(2500);
       if (how === 'after-await') {
         await wait(10);
-        block(1800);
+        block(2500);
       }
       if (how === 'fine') await wait(1500);
       return {};
@@ -42,7 +42,10 @@ function slow(_config: unknown, api: ModuleApi) {
 }
 
 const module = { module: './slow.ts', file: '/slow.ts', name: 'slow', path: ['modules', 0], config: {} };
-await host.construct([{ ...module, callbacks: DEFAULT_CALLBACK_LIMITS, definition: slow }], createPlainServices());
+await host.construct(
+  [{ ...module, callbacks: { ...DEFAULT_CALLBACK_LIMITS, timeoutMs: 20_000 }, definition: slow }],
+  createPlainServices(),
+);
 // The thread takes a moment to start; until then nothing is watched.
 await wait(500);
 
