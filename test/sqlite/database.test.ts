@@ -161,6 +161,8 @@ describe.each(availableDrivers())('a database through %s', (driver) => {
     expect(thrownBy(() => open({ path: folder })).message).toContain(folder);
     writeFileSync(join(folder, 'file'), '');
     expect(thrownBy(() => open({ path: join(folder, 'file', 'thalamus.db') })).transient).toBe(false);
+    // A place where folders cannot be made, and where making them all at once would never end.
+    expect(thrownBy(() => open({ path: '/proc/nowhere/thalamus.db' })).message).toContain('/proc/nowhere');
   });
 
   it('a migration that fails changes nothing', () => {

@@ -5,7 +5,7 @@
  * the machine loses power. Calls are synchronous and block the process, so batches stay small. Numbers are bound as
  * SQLite reals: declare INTEGER columns, which turn whole ones back into integers.
  */
-import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ports/logger.ts';
 import { PortError } from '../../ports/errors.ts';
@@ -80,9 +80,16 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
 
 function makeFolder(path: string): string {
   return orRefuse(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     return join(realpathSync(dirname(path)), basename(path));
   });
+}
+
+/** One level at a time: Node's own `recursive` never returns where the system says that a folder's parent is missing for ever. */
+function makeFolders(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolders(dirname(folder));
+  mkdirSync(folder);
 }
 
 /** Before SQLite does, so that nobody else can read password hashes; its log files get the same permissions. */
