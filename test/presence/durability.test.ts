@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { MemoryPresenceStore } from '../../src/adapters/memory/presence-store.ts';
 import { PortError } from '../../src/ports/errors.ts';
 import type { PresenceStore } from '../../src/ports/presence-store.ts';
-import { Rig, sqliteStore, StubRouter, UnreliableStore } from './rig.ts';
+import { PositionBlock } from '../../src/presence/position-block.ts';
+import { later, Rig, sqliteStore, StubRouter, UnreliableStore } from './rig.ts';
 
 const ALICE = '@alice:test';
 const BOB = '@bob:test';
@@ -50,6 +51,10 @@ describe.each(stores)('what survives a crash, with %s', (_name, makeStore) => {
     const activeTs = rig.clock.now();
     await rig.advance(11_000);
     expect((await rig.successor()).handler.getState(ALICE).lastActiveTs).toBe(activeTs);
+    rig.handler.bumpPresenceActiveTime(ALICE, 'DEVICE');
+    const laterTs = rig.clock.now();
+    await rig.advance(61_000);
+    expect((await rig.successor()).handler.getState(ALICE).lastActiveTs).toBe(laterTs);
     session.end();
   });
 
@@ -239,10 +244,8 @@ describe('a store that fails', () => {
   it('is left alone during the pause when it is slow to fail', async () => {
     const { rig, store } = await start();
     store.failing.add('write');
-    let open = (): void => undefined;
-    store.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const { promise, resolve: open } = later<void>();
+    store.gates.set('write', promise);
     const first = rig.put(ALICE, 'online').then(
       () => 'saved',
       () => 'failed',
@@ -250,7 +253,7 @@ describe('a store that fails', () => {
     await rig.advance(200);
     open();
     expect(await first).toBe('failed');
-    store.gate = null;
+    store.gates.clear();
     const attempts = store.calls.length;
     await expect(rig.put(BOB, 'online')).rejects.toBe(full);
     expect(store.calls.length).toBe(attempts);
@@ -263,19 +266,17 @@ describe('a store that fails', () => {
   it('changes that come in during a write are written together afterwards', async () => {
     const { rig, store } = await start();
     const bob = await rig.client(BOB).watch();
-    let open = (): void => undefined;
-    store.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const { promise, resolve: open } = later<void>();
+    store.gates.set('write', promise);
     const first = rig.put(ALICE, 'online', 'first');
     await rig.settle();
-    const later = [rig.put(ALICE, 'online', 'second'), rig.put(ALICE, 'online', 'third'), rig.put(BOB, 'online')];
+    const others = [rig.put(ALICE, 'online', 'second'), rig.put(ALICE, 'online', 'third'), rig.put(BOB, 'online')];
     await rig.settle();
     const writes = store.calls.filter((call) => call === 'write').length;
     expect(writes).toBe(1);
-    store.gate = null;
+    store.gates.clear();
     open();
-    await Promise.all([first, ...later]);
+    await Promise.all([first, ...others]);
     expect(store.calls.filter((call) => call === 'write').length).toBe(2);
     expect(bob.seen.filter(([sender]) => sender === ALICE).map(([, content]) => content['status_msg'])).toEqual([
       'first',
@@ -303,6 +304,93 @@ describe('a store that fails', () => {
     ).toBe(true);
   });
 
+  it('an answer that comes while an older one is being saved is saved, too', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    const router = new StubRouter();
+    router.route = () => new Map([[ALICE, [BOB]]] as const);
+    const rig = await Rig.start({ store, router });
+    const { promise, resolve } = later<void>();
+    await rig.put(ALICE, 'online', 'one');
+    store.gates.set('writeRouted', promise);
+    router.route = () => new Map([[ALICE, ['@x:test']]] as const);
+    await rig.put(ALICE, 'online', 'two');
+    router.route = () => new Map([[ALICE, ['@y:test']]] as const);
+    await rig.put(ALICE, 'online', 'three');
+    store.gates.clear();
+    resolve();
+    await rig.settle();
+    const { handler } = await rig.successor({ store: store.inner, router: new StubRouter() });
+    expect([await handler.canSee('@x:test', ALICE), await handler.canSee('@y:test', ALICE)]).toEqual([false, true]);
+  });
+
+  it('routing answers that are not saved yet are saved at the end', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    store.error = full;
+    const rig = await Rig.start({ store, router: StubRouter.connecting({ [ALICE]: [BOB] }) });
+    store.failing.add('writeRouted');
+    await rig.put(ALICE, 'online');
+    await rig.settle();
+    store.failing.clear();
+    await rig.handler.stop();
+    expect(rig.clock.pendingTimers).toBe(0);
+    const { handler } = await rig.successor({ store: store.inner, router: new StubRouter() });
+    expect(await handler.canSee(BOB, ALICE)).toBe(true);
+  });
+
+  it('activity that could not be saved never replaces a newer state', async () => {
+    const { rig, store } = await start();
+    const session = await rig.client(ALICE).begin({ setPresence: 'online' });
+    await rig.advance(30_000);
+    rig.handler.bumpPresenceActiveTime(ALICE, 'DEVICE');
+    store.failing.add('write');
+    await rig.advance(30_500);
+    expect(rig.metrics.value('thalamus_presence_unsaved_activity')).toBeGreaterThan(0);
+    store.failing.clear();
+    await rig.put(ALICE, 'unavailable', 'newer');
+    const { position } = rig.handler;
+    await rig.advance(61_000);
+    let rows = 0;
+    for await (const batch of store.inner.loadAll()) {
+      for (const row of batch) {
+        rows++;
+        expect(row).toMatchObject({ position, state: { userId: ALICE, statusMsg: 'newer' } });
+      }
+    }
+    expect(rows).toBe(1);
+    session.end();
+  });
+
+  it('updates that waited are told in the order of their positions', async () => {
+    const { rig, store } = await start();
+    rig.rooms.join(ROOM, '@carol:test');
+    store.failing.add('write');
+    const failed = [rig.put(ALICE, 'online', '1'), rig.put(BOB, 'online', '2')];
+    await Promise.allSettled(failed);
+    await expect(rig.put(ALICE, 'online', '3')).rejects.toBe(full);
+    store.failing.clear();
+    const carol = await rig.client('@carol:test').watch();
+    await rig.advance(1_000);
+    expect(carol.seen.map(([, content]) => content['status_msg'])).toEqual(['2', '3']);
+    const positions: (readonly [string, number])[] = [];
+    for await (const batch of store.inner.loadAll()) {
+      for (const row of batch) positions.push([row.state.userId, row.position]);
+    }
+    const of = new Map(positions);
+    expect(of.get(ALICE)).toBeGreaterThan(of.get(BOB) ?? 0);
+  });
+
+  it('other servers are not sent what is not saved', async () => {
+    const { rig, store } = await start();
+    rig.rooms.join(ROOM, '@far:island');
+    store.failing.add('write');
+    await expect(rig.put(ALICE, 'online')).rejects.toBe(full);
+    await rig.handler.sendLocalOnlinePresenceTo(['@far:island']);
+    expect(rig.federation.sent).toEqual([]);
+    store.failing.clear();
+    await rig.advance(1_000);
+    expect(rig.federation.sent.length).toBe(1);
+  });
+
   it('rejects a full-presence request that could not be saved', async () => {
     const { rig, store } = await start();
     store.failing.add('writeFullPresenceMarks');
@@ -318,6 +406,24 @@ describe('a store that fails', () => {
     await rig.handler.stop();
     expect(rig.logger.messages('error')).toContain('presence updates could not be saved before the end');
     expect(rig.clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('positions', () => {
+  it('are reserved a block at a time, long before the block is used up, and again after a failure', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    store.error = full;
+    const block = new PositionBlock(store, 100);
+    expect(await block.start()).toBe(0);
+    expect(await store.inner.positionCeiling()).toBe(100);
+    await block.cover(50);
+    expect(store.calls.filter((call) => call === 'reservePositions').length).toBe(1);
+    store.failing.add('reservePositions');
+    await expect(block.cover(51)).rejects.toBe(full);
+    store.failing.clear();
+    await block.cover(51);
+    expect(await store.inner.positionCeiling()).toBe(151);
+    expect(await new PositionBlock(store, 100).start()).toBe(151);
   });
 });
 

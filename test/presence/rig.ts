@@ -249,6 +249,15 @@ function noRouter(): StubRouter {
   return router;
 }
 
+/** A promise and how to settle it. */
+export function later<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 /** A SQLite store in memory that survives the service that uses it. */
 export function sqliteStore(): SqlitePresenceStore {
   return new SqlitePresenceStore(openDatabase({ path: ':memory:', logger: new RecordingLogger() }));
@@ -260,8 +269,8 @@ export class UnreliableStore implements PresenceStore {
   /** Thrown by the operations named in `failing`. */
   error: Error = new Error('unset');
   readonly failing = new Set<keyof PresenceStore>();
-  /** Set: operations wait for it before they do anything. */
-  gate: Promise<void> | null = null;
+  /** Operations wait for these before they do anything. */
+  readonly gates = new Map<keyof PresenceStore, Promise<void>>();
   readonly calls: (keyof PresenceStore)[] = [];
 
   constructor(inner: PresenceStore) {
@@ -282,7 +291,7 @@ export class UnreliableStore implements PresenceStore {
 
   async #call<T>(operation: keyof PresenceStore, work: () => Promise<T>): Promise<T> {
     this.calls.push(operation);
-    if (this.gate !== null) await this.gate;
+    await this.gates.get(operation);
     if (this.failing.has(operation)) throw this.error;
     return await work();
   }

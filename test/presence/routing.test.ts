@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { RoutingAnswer } from '../../src/core/engine-api.ts';
 import { DEFAULT_TIMERS } from '../../src/presence/index.ts';
 import type { Interest } from '../../src/router-host/index.ts';
-import { Rig, StubRouter } from './rig.ts';
+import { later, Rig, StubRouter } from './rig.ts';
 
 const ALICE = '@alice:test';
 const BOB = '@bob:test';
@@ -10,15 +10,6 @@ const CAROL = '@carol:test';
 const X = '@x:test';
 const FAR = '@far:island';
 const ROOM = '!room:test';
-
-/** A promise and how to settle it. */
-function later<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
 
 describe('default routing', () => {
   it('rows 67, 68: a room mate gets one event, with status', async () => {
