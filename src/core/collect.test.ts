@@ -333,8 +333,10 @@ describe('restart', () => {
 
   it('untracked: records as they were, and no timers', () => {
     const it = new EngineDriver({ mode: 'untracked' });
-    it.engine.restore([row(U, 'online')], it.now);
+    const idle = row('@idle:test', 'unavailable');
+    it.engine.restore([row(U, 'online'), { ...idle, state: { ...idle.state, currentlyActive: true } }], it.now);
     expect(it.advance(3_600_000)).toEqual([]);
     expect(it.state(U)).toBe('online');
+    expect(it.engine.stateOf('@idle:test')).toMatchObject({ state: 'unavailable', currentlyActive: false });
   });
 });

@@ -15,7 +15,7 @@ import type { Positions } from './positions.ts';
 import type { Rooms } from './rooms.ts';
 import type { Turn } from './turn.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
-import { OWN_SERVER, type UserTable } from './user-table.ts';
+import type { UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
 
 export interface DeliveryParts {
@@ -254,7 +254,6 @@ export class Delivery {
   #eachServer(uid: number, visit: (server: number) => void): void {
     const { rooms, users } = this.#parts;
     this.#serversTold.begin(users.servers.bound);
-    this.#serversTold.mark(OWN_SERVER);
     if (!rooms.hasRemoteMembers || !this.#mayFederate(uid)) return;
     for (const room of rooms.ofUser.values(uid)) {
       for (const server of rooms.remoteServers(room)?.keys() ?? []) {

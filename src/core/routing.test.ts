@@ -254,6 +254,35 @@ describe('routed targets', () => {
     expect(watcher.peek()).toEqual([]);
   });
 
+  it('what was told in a room that the observer has left since is not shown on the strength of an older answer', () => {
+    const it = driver();
+    share(it, ROOM, U, W);
+    it.put(U, 'A', 'online', 'for W');
+    it.route(new Map([[U, [W]]]));
+    const watcher = it.watch(W);
+    it.put(U, 'A', 'online', 'for the room');
+    it.engine.leave(W, ROOM);
+    expect(it.engine.canSee(W, U)).toBe(true);
+    expect(watcher.peek()).toEqual([]);
+  });
+
+  it('who connects while a turn is being written finds what was routed to them before', () => {
+    const it = driver();
+    const client = it.client(W);
+    client.sync();
+    it.advance(120_000);
+    it.put(U, 'A', 'online');
+    const batch = it.updates;
+    client.cursor = { position: it.engine.position, resume: null };
+    it.engine.setPresence(X, 'X', 'online', null, it.now);
+    const writing = it.engine.takeChanges();
+    it.engine.route(batch, new Map([[U, [W]]]));
+    it.engine.beginSync(W, 'W', null, false, it.now);
+    expect(client.peek()).toEqual([]);
+    it.engine.publish(writing);
+    expect(client.peek()).toMatchObject([{ userId: U }]);
+  });
+
   it('room mates among them are not told twice', () => {
     const it = driver();
     share(it, ROOM, U, W);

@@ -15,7 +15,7 @@ const MAX_SHORT = 0xffff;
 /** In the observer column: the user's other columns are not filled in yet. */
 const UNSEEN = -2;
 /** Server number of our own server. */
-export const OWN_SERVER = 0;
+const OWN_SERVER = 0;
 
 export class UserTable {
   readonly ids = new IdTable<UserId>();
