@@ -363,10 +363,16 @@ describe('a store that fails', () => {
   it('updates that waited are told in the order of their positions', async () => {
     const { rig, store } = await start();
     rig.rooms.join(ROOM, '@carol:test');
+    const { promise, resolve } = later<void>();
+    store.gates.set('write', promise);
+    const puts = [rig.put(ALICE, 'online', '1'), rig.put(BOB, 'online', '2')];
+    await rig.settle();
+    puts.push(rig.put(ALICE, 'online', '3'));
+    await rig.settle();
     store.failing.add('write');
-    const failed = [rig.put(ALICE, 'online', '1'), rig.put(BOB, 'online', '2')];
-    await Promise.allSettled(failed);
-    await expect(rig.put(ALICE, 'online', '3')).rejects.toBe(full);
+    resolve();
+    expect((await Promise.allSettled(puts)).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    store.gates.clear();
     store.failing.clear();
     const carol = await rig.client('@carol:test').watch();
     await rig.advance(1_000);
