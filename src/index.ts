@@ -21,9 +21,11 @@ export type { UserPresenceState } from './core/user-presence-state.ts';
 
 // The presence service: the engine with a store, a clock and routers.
 export {
+  type BeginSyncOptions,
   createPresenceHandler,
   DEFAULT_LIMITS,
   DEFAULT_TIMERS,
+  type PresenceEntry,
   type PresenceHandler,
   type PresenceParts,
   type PresenceSettings,

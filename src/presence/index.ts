@@ -1,5 +1,4 @@
 /** The presence service; what others may rely on is in presence-api.ts. */
-export { formatEvent, formatStatus } from './format-presence.ts';
 export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
 export { createPresenceHandler } from './presence-handler.ts';
 export {

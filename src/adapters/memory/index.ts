@@ -1,6 +1,6 @@
 /** In-memory adapters: a whole server without a disk, a network or a clock of its own. */
-export { MemoryFederationTransport, type SentPresence } from './federation-transport.ts';
-export { type LogLine, RecordingLogger, SilentLogger } from './logger.ts';
+export { MemoryFederationTransport } from './federation-transport.ts';
+export { RecordingLogger, SilentLogger } from './logger.ts';
 export { ManualClock } from './manual-clock.ts';
 export { MemoryMetrics } from './metrics.ts';
 export { MemoryPresenceStore } from './presence-store.ts';

@@ -149,10 +149,13 @@ export function presenceStoreSuite(name: string, tools: SuiteTools, open: () => 
       );
       await store.writeFullPresenceMarks(new Map<UserId, number>([['@b:test', 9]]));
       const marks = await (await later()).loadFullPresenceMarks();
-      assert.deepEqual([...marks].sort(([a], [b]) => (a < b ? -1 : 1)), [
-        ['@a:test', 5],
-        ['@b:test', 9],
-      ]);
+      assert.deepEqual(
+        [...marks].sort(([a], [b]) => (a < b ? -1 : 1)),
+        [
+          ['@a:test', 5],
+          ['@b:test', 9],
+        ],
+      );
     });
 
     test('removing forgets row, kept answer and mark, and only theirs', async (store, later) => {
