@@ -74,12 +74,12 @@ export class SqlitePresenceStore implements PresenceStore {
       INSERT INTO presence_routed (user_id, position, routed_to)
       SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM presence WHERE user_id = ?)
       ON CONFLICT (user_id) DO UPDATE SET position = excluded.position, routed_to = excluded.routed_to`);
-    this.#db.transaction(() => {
-      for (const { userId, routedTo, routedPosition } of answers) {
-        if (routedTo.length === 0) forget.run(userId);
-        else keep.run(userId, routedPosition, JSON.stringify(routedTo), userId);
-      }
-    });
+    const save = ({ userId, routedTo, routedPosition }: RoutedAnswer): void => {
+      if (routedTo.length === 0) forget.run(userId);
+      else keep.run(userId, routedPosition, JSON.stringify(routedTo), userId);
+    };
+    if (answers.length === 1) answers.forEach(save);
+    else this.#db.transaction(() => answers.forEach(save));
   }
 
   async positionCeiling(): Promise<number> {
