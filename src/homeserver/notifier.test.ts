@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../adapters/memory/manual-clock.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import { Notifier } from './notifier.ts';
+import { Notifier, type Subscription, type WaitResult } from './notifier.ts';
 
 const A: UserId = '@a:test';
 const B: UserId = '@b:test';
@@ -15,12 +15,19 @@ function setup(options: { maxWaitersPerUser?: number; maxTrackedUsers?: number }
   };
 }
 
+/** The next end of a wait of `timeoutMs`. */
+function waitOf(clock: ManualClock, subscription: Subscription, timeoutMs = 1000): Promise<WaitResult> {
+  return new Promise((resolve) => {
+    subscription.wait(clock.now() + timeoutMs, { waitEnded: resolve });
+  });
+}
+
 describe('Notifier', () => {
   it('wakes every poll of the users named and nobody else', async () => {
     const { clock, notifier } = setup();
-    const a1 = notifier.subscribe(A).wait(1000);
-    const a2 = notifier.subscribe(A).wait(1000);
-    const b = notifier.subscribe(B).wait(1000);
+    const a1 = waitOf(clock, notifier.subscribe(A));
+    const a2 = waitOf(clock, notifier.subscribe(A));
+    const b = waitOf(clock, notifier.subscribe(B));
     notifier.wake([A]);
     expect(await Promise.all([a1, a2])).toEqual(['woken', 'woken']);
     await clock.advance(1050);
@@ -32,8 +39,8 @@ describe('Notifier', () => {
     const subscription = notifier.subscribe(A);
     notifier.wake([A]);
     notifier.wake([A]);
-    expect(await subscription.wait(1000)).toBe('woken');
-    const second = subscription.wait(1000);
+    expect(await waitOf(clock, subscription)).toBe('woken');
+    const second = waitOf(clock, subscription);
     await clock.advance(2000);
     expect(await second).toBe('timeout');
   });
@@ -41,12 +48,7 @@ describe('Notifier', () => {
   it('times out never early and at most a slice late, with one timer for many polls', async () => {
     const { clock, notifier } = setup();
     let ended = 0;
-    const waits = Array.from({ length: 100 }, () =>
-      notifier
-        .subscribe(A)
-        .wait(1000)
-        .then(() => (ended += 1)),
-    );
+    const waits = Array.from({ length: 100 }, () => waitOf(clock, notifier.subscribe(A)).then(() => (ended += 1)));
     expect(notifier.stats).toMatchObject({ waiters: 100, users: 1, timers: 1 });
     await clock.advance(999);
     expect(ended).toBe(0);
@@ -59,21 +61,48 @@ describe('Notifier', () => {
   it('leaves no timer and no entry behind when polls end early', async () => {
     const { clock, notifier } = setup();
     const subscription = notifier.subscribe(A);
-    const wait = subscription.wait(1000);
+    const wait = waitOf(clock, subscription);
     subscription.abort();
     expect(await wait).toBe('aborted');
-    expect(await subscription.wait(1000)).toBe('aborted');
+    expect(await waitOf(clock, subscription)).toBe('aborted');
     subscription.dispose();
     subscription.dispose();
     expect(clock.pendingTimers).toBe(0);
     expect(notifier.stats).toMatchObject({ waiters: 0, users: 0, timers: 0 });
   });
 
+  it('tells nobody after the end of the subscription, and nobody within the call that ends a wait', async () => {
+    const { clock, notifier } = setup();
+    const told: string[] = [];
+    const listen = (name: string): Subscription => {
+      const subscription = notifier.subscribe(A);
+      subscription.wait(clock.now() + 1000, { waitEnded: (result) => told.push(`${name} ${result}`) });
+      return subscription;
+    };
+    const gone = listen('gone');
+    listen('there');
+    notifier.wake([A]);
+    gone.dispose();
+    expect(told).toEqual([]);
+    await clock.settle();
+    expect(told).toEqual(['there woken']);
+  });
+
+  it('keeps a wake-up that arrives after a wait has ended and before its listener knows', async () => {
+    const { clock, notifier } = setup();
+    const subscription = notifier.subscribe(A);
+    const first = waitOf(clock, subscription);
+    notifier.wake([A]);
+    notifier.wake([A]);
+    expect(await first).toBe('woken');
+    expect(await waitOf(clock, subscription)).toBe('woken');
+  });
+
   it('ends the oldest poll when a user opens too many', async () => {
-    const { notifier } = setup({ maxWaitersPerUser: 2 });
-    const first = notifier.subscribe(A).wait(1000);
-    const second = notifier.subscribe(A).wait(1000);
-    const third = notifier.subscribe(A).wait(1000);
+    const { clock, notifier } = setup({ maxWaitersPerUser: 2 });
+    const first = waitOf(clock, notifier.subscribe(A));
+    const second = waitOf(clock, notifier.subscribe(A));
+    const third = waitOf(clock, notifier.subscribe(A));
     expect(await first).toBe('displaced');
     expect(notifier.stats.waiters).toBe(2);
     notifier.wake([A]);
@@ -88,12 +117,12 @@ describe('Notifier', () => {
   });
 
   it('ends every wait when the server stops, later ones too', async () => {
-    const { notifier } = setup();
+    const { clock, notifier } = setup();
     const open = notifier.subscribe(A);
-    const wait = open.wait(1000);
+    const wait = waitOf(clock, open);
     notifier.stop();
     expect(await wait).toBe('stopped');
-    expect(await notifier.subscribe(B).wait(1000)).toBe('stopped');
+    expect(await waitOf(clock, notifier.subscribe(B))).toBe('stopped');
   });
 
   it('remembers the newest homeserver position of a user; presence does not move it', () => {

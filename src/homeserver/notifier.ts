@@ -27,16 +27,22 @@ export interface NotifierOptions {
   readonly timeoutSliceMs?: number;
 }
 
+/** Who is told how a wait ended. No promise: thousands of polls end in one turn, and each promise is one more thing to collect. */
+export interface WaitListener {
+  /** Called once for each `wait`, in a later microtask, never within `wait`. Must not throw. */
+  waitEnded(result: WaitResult): void;
+}
+
 /** One poll's place in the queue. */
 export interface Subscription extends Disposable {
   /**
-   * Resolves at once when something happened since `subscribe` or since the last `wait` resolved, else when something
-   * does or `timeoutMs` have passed. One wait at a time. After `aborted`, `displaced` or `stopped` it stays so.
+   * Ends at once when something happened since `subscribe` or since the last wait ended, else when something does or
+   * `deadlineTs` has passed. One wait at a time. After `aborted`, `displaced` or `stopped` it stays so.
    */
-  wait(timeoutMs: number): Promise<WaitResult>;
+  wait(deadlineTs: number, listener: WaitListener): void;
   /** Ends the present wait and every later one with `aborted`: the client is gone. */
   abort(): void;
-  /** Leaves the queue. Idempotent. */
+  /** Leaves the queue; a wait that has not ended by now never does. Idempotent. */
   dispose(): void;
 }
 
@@ -44,7 +50,6 @@ export interface Subscription extends Disposable {
 const MIN_USERS_BEFORE_SWEEP = 1000;
 
 export class Notifier {
-  readonly #clock: Clock;
   readonly #maxWaitersPerUser: number;
   /** Oldest first. The list of a user stays when it empties, because they will soon poll again; see `#sweep`. */
   readonly #waiters = new Map<UserId, Waiter[]>();
@@ -54,10 +59,11 @@ export class Notifier {
   #newestPosition: number;
   #count = 0;
   #users = 0;
+  /** Waiters whose waits have ended and whose listeners are to be told. */
+  #ended: Waiter[] = [];
   #stopped = false;
 
   constructor(options: NotifierOptions) {
-    this.#clock = options.clock;
     this.#maxWaitersPerUser = options.maxWaitersPerUser ?? 100;
     this.#newestPosition = options.startPosition;
     const maxTrackedUsers = options.maxTrackedUsers ?? 100_000;
@@ -112,7 +118,7 @@ export class Notifier {
       this.#waiters.set(userId, waiters);
     }
     if (waiters.length >= this.#maxWaitersPerUser) waiters[0]?.displace();
-    const waiter = new Waiter(this.#clock, this.#deadlines, this, waiters);
+    const waiter = new Waiter(this.#deadlines, this, waiters);
     if (this.#stopped) waiter.close('stopped');
     waiters.push(waiter);
     this.#count += 1;
@@ -149,6 +155,18 @@ export class Notifier {
     if (wasLast) this.#users -= 1;
   }
 
+  /** A wait has ended: its listener is told when the present step is over, together with all others. */
+  ended(waiter: Waiter): void {
+    if (this.#ended.length === 0) {
+      queueMicrotask(() => {
+        const ended = this.#ended;
+        this.#ended = [];
+        for (const one of ended) one.tell();
+      });
+    }
+    this.#ended.push(waiter);
+  }
+
   #wakeOne(userId: UserId): void {
     const waiters = this.#waiters.get(userId);
     if (waiters !== undefined) for (const waiter of waiters) waiter.end('woken');
@@ -162,46 +180,52 @@ export class Notifier {
 }
 
 class Waiter extends Deadline implements Subscription {
-  readonly #clock: Clock;
   readonly #deadlines: DeadlineBuckets;
   readonly #notifier: Notifier;
   readonly #siblings: Waiter[];
-  #resolve: ((result: WaitResult) => void) | null = null;
-  #woken = false;
+  #listener: WaitListener | null = null;
+  /** How the present wait ended, until the listener is told. */
+  #result: WaitResult | null = null;
+  #isWoken = false;
   /** Set once the subscription is over for good. */
   #closed: WaitResult | null = null;
 
-  constructor(clock: Clock, deadlines: DeadlineBuckets, notifier: Notifier, siblings: Waiter[]) {
+  constructor(deadlines: DeadlineBuckets, notifier: Notifier, siblings: Waiter[]) {
     super();
-    this.#clock = clock;
     this.#deadlines = deadlines;
     this.#notifier = notifier;
     this.#siblings = siblings;
   }
 
-  wait(timeoutMs: number): Promise<WaitResult> {
-    if (this.#closed !== null) return Promise.resolve(this.#closed);
-    if (this.#woken) {
-      this.#woken = false;
-      return Promise.resolve('woken');
+  wait(deadlineTs: number, listener: WaitListener): void {
+    this.#listener = listener;
+    if (this.#closed !== null) {
+      this.end(this.#closed);
+    } else if (this.#isWoken) {
+      this.#isWoken = false;
+      this.end('woken');
+    } else {
+      this.#deadlines.add(this, deadlineTs);
     }
-    if (timeoutMs <= 0) return Promise.resolve('timeout');
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      this.#deadlines.add(this, this.#clock.now() + timeoutMs);
-    });
   }
 
   /** Ends the present wait; a wake-up that finds none is kept for the next. */
   end(result: WaitResult): void {
-    const resolve = this.#resolve;
-    if (resolve === null) {
-      if (result === 'woken') this.#woken = true;
+    if (this.#listener === null || this.#result !== null) {
+      if (result === 'woken') this.#isWoken = true;
       return;
     }
-    this.#resolve = null;
+    this.#result = result;
     this.#deadlines.remove(this);
-    resolve(result);
+    this.#notifier.ended(this);
+  }
+
+  tell(): void {
+    const listener = this.#listener;
+    const result = this.#result;
+    this.#listener = null;
+    this.#result = null;
+    if (listener !== null && result !== null) listener.waitEnded(result);
   }
 
   close(result: WaitResult): void {
@@ -223,7 +247,9 @@ class Waiter extends Deadline implements Subscription {
   }
 
   dispose(): void {
-    this.close('aborted');
+    this.#closed ??= 'aborted';
+    this.#listener = null;
+    this.#deadlines.remove(this);
     this.#leave();
   }
 

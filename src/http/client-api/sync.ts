@@ -26,7 +26,7 @@ const DEFAULT_MAX_TIMEOUT_MS = 300_000;
 
 export function sync(services: SyncRouteServices): Route {
   const { sync, syncFilters, syncPresenceLimit, maxSyncTimeoutMs = DEFAULT_MAX_TIMEOUT_MS } = services;
-  const start = (request: ClientRequest, filter: SyncFilter): Promise<RawJson> => {
+  const start = (request: ClientRequest, filter: SyncFilter): RawJson | Promise<RawJson> => {
     const { userId, deviceId } = request.requester;
     const { query } = request;
     const since = query.get('since');
@@ -45,7 +45,8 @@ export function sync(services: SyncRouteServices): Route {
         request.onAborted(listener);
       },
     };
-    return sync.sync(syncRequest).then(toRawJson);
+    const text = sync.sync(syncRequest);
+    return text instanceof Promise ? text.then(toRawJson) : toRawJson(text);
   };
   return {
     method: 'GET',
