@@ -25,6 +25,13 @@ interface Candidate {
   readonly position: number;
 }
 
+/** A snapshot that is due in the middle of increments. */
+interface Due {
+  /** Changes after this position were not told. */
+  readonly from: number;
+  readonly dueAt: number;
+}
+
 export interface CollectParts {
   readonly users: UserTable;
   readonly observers: Observers;
@@ -53,36 +60,39 @@ export class Collector {
     if (since === null) return this.#snapshot(observer, slot, null, options);
     const token = { ...since, position: Math.min(since.position, this.#published) };
     if (slot >= 0) this.#parts.inboxes.noteToken(slot, token.position);
-    return this.#isSnapshotDue(observer, slot, token.position)
-      ? this.#snapshot(observer, slot, isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position, options)
-      : this.#increment(observer, slot, token, options);
+    const dueAt = this.#snapshotDueAt(observer, slot, token.position);
+    if (dueAt === null) return this.#increment(observer, slot, token, options);
+    const from = isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position;
+    return this.#snapshot(observer, slot, { from, dueAt }, options);
   }
 
   get #published(): number {
     return this.#parts.positions.published;
   }
 
-  #isSnapshotDue(observer: number, slot: number, since: number): boolean {
+  /** The position at which a snapshot became due after `since`, or null. */
+  #snapshotDueAt(observer: number, slot: number, since: number): number | null {
     const { inboxes, marks } = this.#parts;
-    const isDue = (at: number): boolean => since < at && at <= this.#published;
-    return isDue(marks.get(observer) ?? 0) || (slot >= 0 && isDue(inboxes.snapshotAt[slot] as number));
+    const marked = [marks.get(observer) ?? 0, slot >= 0 ? (inboxes.snapshotAt[slot] as number) : 0];
+    const dueAt = Math.max(...marked.filter((at) => at <= this.#published));
+    return dueAt > since ? dueAt : null;
   }
 
   /**
    * Everybody visible who is not offline. With a token, those who went offline after it are owed by the next: a snapshot never
    * names them, and they must not be lost.
    */
-  #snapshot(observer: number, slot: number, since: number | null, options: CollectOptions): Collection {
+  #snapshot(observer: number, slot: number, due: Due | null, options: CollectOptions): Collection {
     const { counters, visibility } = this.#parts;
     counters.add('snapshots');
     const listed: Candidate[] = [];
     const wentOffline: Candidate[] = [];
-    const withOffline = since === null && options.includeOffline;
+    const withOffline = due === null && options.includeOffline;
     this.#beginList();
     visibility.eachVisible(observer, (uid, position) => {
       if (!this.#isAccepted(uid, options)) return;
       if (withOffline || !this.#isOffline(uid)) this.#add(listed, uid, position);
-      else if (since !== null && position > since) wentOffline.push({ uid, position });
+      else if (due !== null && position > due.from) wentOffline.push({ uid, position });
     });
     // Whom nothing lists yet is offline; no cursor can owe those, so they come first.
     const first = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
@@ -91,13 +101,28 @@ export class Collector {
     const position = this.#published;
     const limit = options.limit ?? Infinity;
     if (first.length + listed.length <= limit) {
-      const resume = gone.length > 0 ? oddFrom(since ?? 0) : null;
+      const resume = gone.length > 0 ? oddFrom(due?.from ?? 0) : null;
       return { uids: uidsOf([...first, ...listed].sort(byPosition)), next: { position, resume } };
     }
-    first.push(...gone.sort(byPosition));
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
-    const taken = takeUpTo(listed, limit - takenFirst.length);
+    const room = limit - takenFirst.length;
+    if (due === null) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
+    const goneBefore = gone.filter((one) => one.position < due.dueAt).sort(byPosition);
+    if (goneBefore.length > 0) return this.#cutBefore(due, takenFirst, goneBefore, room);
+    const before = listed.filter((one) => one.position <= due.dueAt);
+    return this.#cutSnapshot(slot, takenFirst, before, room, due.dueAt);
+  }
+
+  /** As much of a snapshot of everybody up to `position` as there is room for. */
+  #cutSnapshot(
+    slot: number,
+    first: readonly Candidate[],
+    listed: readonly Candidate[],
+    room: number,
+    position: number,
+  ): Collection {
+    const taken = takeUpTo(listed, room);
     const left = listed.slice(taken.length);
     // Whoever was never told of has no position to be owed by.
     this.#owe(
@@ -105,7 +130,14 @@ export class Collector {
       left.filter((one) => one.position === 0),
     );
     const resume = left.length === 0 ? null : evenFrom(taken.at(-1)?.position ?? 0);
-    return { uids: uidsOf(takenFirst, taken), next: { position, resume } };
+    return { uids: uidsOf(first, taken), next: { position, resume } };
+  }
+
+  /** Before a snapshot that will be cut: who went offline before it was due, so that its cursor has only one thing to owe. */
+  #cutBefore(due: Due, first: readonly Candidate[], gone: readonly Candidate[], room: number): Collection {
+    const taken = takeUpTo(gone, room);
+    const position = taken.length === gone.length ? due.dueAt - 2 : (taken.at(-1)?.position ?? due.from);
+    return { uids: uidsOf(first, taken), next: { position, resume: null } };
   }
 
   #increment(observer: number, slot: number, since: PresenceCursor, options: CollectOptions): Collection {

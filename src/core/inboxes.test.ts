@@ -92,6 +92,13 @@ describe('Inboxes', () => {
     expect(it.inboxes.entries).toBe(2);
   });
 
+  it('leaves out what was told before it was opened', () => {
+    const it = open();
+    tell(it, 98, 1);
+    tell(it, 102, 2);
+    expect(it.told(0)).toEqual([2]);
+  });
+
   it('is empty when closed and opened again', () => {
     const it = open();
     tell(it, 102, 1);

@@ -13,6 +13,8 @@ import type { Positions } from './positions.ts';
 import type { Rooms } from './rooms.ts';
 import type { UserTable } from './user-table.ts';
 
+const NONE = -1;
+
 export class Visibility {
   readonly #users: UserTable;
   readonly #rooms: Rooms;
@@ -77,9 +79,11 @@ export class Visibility {
     const byDefault = (uid: number): boolean => this.seesByDefault(observer, uid);
     for (const uid of routed) {
       seen.mark(uid);
-      const own = byDefault(uid) ? (positions[uid] as number) : 0;
+      const own = byDefault(uid) ? (positions[uid] as number) : NONE;
       const delivered = this.#kept.position(uid);
-      visit(uid, delivered > published ? own : Math.max(own, delivered));
+      if (delivered <= published) visit(uid, Math.max(own, delivered));
+      // What only a delivery still to come makes visible comes with that delivery.
+      else if (own !== NONE) visit(uid, own);
     }
     const slot = this.#observers.slotOf(observer);
     if (slot >= 0 && this.#interest.wantsAll(slot)) {

@@ -43,6 +43,8 @@ export class Play {
   /** Observers who got something while a turn was outstanding: woken when it is published. */
   #deferred = new Set<UserId>();
   readonly #wokenMeanwhile = new Set<UserId>();
+  /** When an observer last asked for everybody: a token from before gets a snapshot. */
+  readonly #wantedAllAt = new Map<UserId, number>();
   /** Observers whose cut answers put something into their inboxes meanwhile. */
   readonly #maybeWoken = new Set<UserId>();
   /** Position up to which an observer's inbox may have entries the model does not know of (cuts put some there). */
@@ -146,6 +148,7 @@ export class Play {
         const gained = model.setInterest(step.user, step.interest);
         const deliveries = engine.setInterest(step.user, step.interest);
         const position = engine.allocatedPosition;
+        if (step.interest === 'ALL') this.#wantedAllAt.set(step.user, position);
         for (const source of gained) {
           model.user(step.user).told.push({ source, position, how: 'gain', isVoid: false });
         }
@@ -362,7 +365,8 @@ export class Play {
       return;
     }
     const gained = observer.told.some(({ how, position }) => how === 'gain' && position > since.position);
-    if (gained || (this.#inexactUpTo.get(user) ?? 0) > since.position) return;
+    const wantedAll = (this.#wantedAllAt.get(user) ?? 0) > since.position;
+    if (wantedAll || gained || (this.#inexactUpTo.get(user) ?? 0) > since.position) return;
     if (includeOffline && since.resume !== null) return;
     const tellable = model.tellable(user, since, published);
     for (const source of told)

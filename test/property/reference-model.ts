@@ -406,7 +406,12 @@ export class ReferenceModel {
   /** Whom a sync of `observer` with this token, up to `until`, must tell of. */
   owed(observer: UserId, cursor: PresenceCursor | null, until: number): Set<UserId> {
     const visible = [...this.users.keys()].filter((source) => this.canSee(observer, source));
-    if (cursor === null) return new Set(visible.filter((source) => this.#isThere(source)));
+    if (cursor === null) {
+      // What only a delivery still to come makes visible comes with that delivery.
+      const isDelivered = (source: UserId): boolean =>
+        this.seesByDefault(observer, source) || this.user(source).kept.position <= until;
+      return new Set(visible.filter((source) => this.#isThere(source) && isDelivered(source)));
+    }
     const { position, resume } = cursor;
     const owed = new Set<UserId>();
     for (const told of this.user(observer).told) {
