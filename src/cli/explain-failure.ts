@@ -22,6 +22,8 @@ export function explainFailure(error: unknown, loaded: LoadedConfig | null): Fai
     const isModule = error.code === 'PRESENCE_ERR_MODULE_LOAD';
     return { exitCode: isModule ? ExitCode.MODULE : ExitCode.FAILURE, lines: [withCause(error)] };
   }
+  const file = explainFileError(error);
+  if (file !== null) return { exitCode: ExitCode.FAILURE, lines: [file] };
   const network = explainNetworkError(error);
   if (network !== null) return { exitCode: ExitCode.FAILURE, lines: [network] };
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -53,6 +55,22 @@ function withCause(error: Error): string {
 }
 
 const PLAIN_NAMES = new Set(['Error', 'ConfigError']);
+
+/** What the file system refused, with the path that it refused. */
+function explainFileError(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error) || !('path' in error) || typeof error.path !== 'string')
+    return null;
+  // A listener on a Unix socket has a path, too.
+  if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) return null;
+  switch (error.code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${error.path} may not be opened or written by this user (${error.message})`;
+    default:
+      return `${error.path} cannot be opened or written: ${error.message}`;
+  }
+}
 
 function explainNetworkError(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error)) return null;

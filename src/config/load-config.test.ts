@@ -30,7 +30,7 @@ describe('loadConfig', () => {
 
   it('says that there is no such file, and how to get one', () => {
     expect(() => loadConfig('nowhere/x.yaml')).toThrow(
-      /^nowhere\/x\.yaml: there is no such file; "thalamus generate-config /,
+      /^nowhere\/x\.yaml: there is no such file; "thalamus generate-config --server-name example\.org -o nowhere\/x\.yaml" writes one$/,
     );
   });
 

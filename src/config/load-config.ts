@@ -22,7 +22,7 @@ function readText(file: string, fileName: string): string {
   try {
     bytes = readFileSync(file);
   } catch (error) {
-    throw problem(fileName, explain(error), error);
+    throw problem(fileName, explain(error, fileName), error);
   }
   if (bytes.length > LARGEST_FILE)
     throw problem(fileName, 'the file is larger than 10 MB; this cannot be a configuration');
@@ -34,11 +34,11 @@ function readText(file: string, fileName: string): string {
   }
 }
 
-function explain(error: unknown): string {
+function explain(error: unknown, fileName: string): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'ENOENT':
-      return 'there is no such file; "thalamus generate-config --server-name example.org -o thalamus.yaml" writes one';
+      return `there is no such file; "thalamus generate-config --server-name example.org -o ${fileName}" writes one`;
     case 'EISDIR':
       return 'this is a folder; name the configuration file in it';
     case 'EACCES':

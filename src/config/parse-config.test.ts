@@ -122,7 +122,7 @@ describe('parseConfig', () => {
     ['# nothing\n', '1:1: the file is empty; it must at least say server_name'],
     ['- a\n', '1:1: the file must be a section: lines of "key: value", such as "server_name: example.org"'],
     ['hello', '1:1: the file must be a section: lines of "key: value", such as "server_name: example.org"'],
-    ['server_name: a.org\nserver_name: b.org', '2:1: this key stands twice in the same section; keep one of them'],
+    ['server_name: a.org\nserver_name: b.org', '2:1: server_name stands twice in the same section; keep one of them'],
     ['presence:\n\tenabled: true', '2:1: a tab is used to indent; YAML wants spaces'],
     [
       'server_name: a.org\n---\nserver_name: b.org',
@@ -131,7 +131,8 @@ describe('parseConfig', () => {
     ['server_name: a.org\nlog: &x {a: *x}', '1:1: sections and lists are nested too deeply'],
     ['server_name: a.org\n__proto__: {log: 1}', '2:1: __proto__: unknown key'],
     ['server_name: a.org\nlog: *gone', '2:6: *gone stands for something named &gone before it, and there is none'],
-    ['server_name: "a.org', '1:20: not valid YAML: Missing closing "quote'],
+    ['server_name: "a.org', '1:14: not valid YAML: Missing closing "quote'],
+    ["server_name: 'a'\nlog:\n  level: 'info\nlimits: {}\n", "3:10: not valid YAML: Missing closing 'quote"],
   ])('explains text that is no configuration: %j', (text, message) => {
     expect(problemsOf(text)).toEqual([`thalamus.yaml:${message}`]);
   });
@@ -139,7 +140,7 @@ describe('parseConfig', () => {
   it('reports a key that stands twice together with the other problems', () => {
     const text = 'server_name: a.org\nlog: {level: info}\nlog: {level: 3}\nlimit: {}';
     expect(problemsOf(text)).toEqual([
-      'thalamus.yaml:3:1: this key stands twice in the same section; keep one of them',
+      'thalamus.yaml:3:1: log stands twice in the same section; keep one of them',
       'thalamus.yaml:3:14: log.level: must be one of: debug, info, warn, error, not 3',
       'thalamus.yaml:4:1: limit: unknown key; the nearest known key is "limits"',
     ]);

@@ -4,7 +4,18 @@
  * YAML 1.2 (so JSON, too) with merge keys. Everything that is wrong with the text as YAML is reported at once; of the values nothing is checked
  * here but that the file is one mapping.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLError } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from 'yaml';
 import type { ConfigPath, Position, Problem } from './problems.ts';
 
 export interface YamlFile {
@@ -27,7 +38,11 @@ export function readYaml(text: string): YamlFile {
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const problems = document.errors.map(
-    (error): Problem => ({ path: [], position: at(error.pos[0]), message: explain(error) }),
+    (error): Problem => ({
+      path: [],
+      position: at(openQuote(document, error) ?? error.pos[0]),
+      message: explain(error, text),
+    }),
   );
   const duplicatesOnly = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
   const root = document.contents;
@@ -98,10 +113,23 @@ function startOf(node: unknown): number | null {
   return (node as Node | null)?.range?.[0] ?? null;
 }
 
-function explain(error: YAMLError): string {
+/** Where the text begins that nobody closed: the parser only says where it gave up, which is the end of the file. */
+function openQuote(document: Document, error: YAMLError): number | null {
+  if (error.code !== 'MISSING_CHAR') return null;
+  let start: number | null = null;
+  visit(document, {
+    Scalar: (_key, { type, range }) => {
+      const isQuoted = type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE';
+      if (isQuoted && range?.[1] === error.pos[0] && error.message.endsWith('quote')) start = range[0];
+    },
+  });
+  return start;
+}
+
+function explain(error: YAMLError, text: string): string {
   switch (error.code) {
     case 'DUPLICATE_KEY':
-      return 'this key stands twice in the same section; keep one of them';
+      return `${/^[^\s:]*/.exec(text.slice(error.pos[0]))?.[0]} stands twice in the same section; keep one of them`;
     case 'TAB_AS_INDENT':
       return 'a tab is used to indent; YAML wants spaces';
     case 'MULTIPLE_DOCS':

@@ -46,7 +46,7 @@ function head({ serverName, purpose }: SampleOptions): Line[] {
       '    bind_addresses: [127.0.0.1]',
       isTrial ? 'this machine only' : 'this machine only: the reverse proxy is in front',
     ],
-    ['    type: http', 'the only type'],
+    ['    type: http', 'or metrics, for a listener with nothing but metrics'],
     ['    tls: false', 'true needs tls_certificate_path and tls_private_key_path'],
     ...(isTrial
       ? []

@@ -69,7 +69,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
       await open.http?.close(0);
     },
     reload: (next) => {
-      const report = applyReload(current, next, {
+      const report = applyReload(config, current, next, {
         setLogLevel: foundation.setLogLevel,
         setRateLimits: (next) => limits.setLimits(next),
         setMaxRequestSize: (maxRequestBytes) => open.http?.setLimits({ maxRequestBytes }),

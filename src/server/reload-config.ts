@@ -30,9 +30,12 @@ const BUILT_ON = {
 /**
  * Applies what of `next` can be applied.
  *
+ * @param started - the configuration that the server was started with: what needs a restart is what differs from it, so
+ *   that a change which has been taken back is not announced
+ * @param current - the one that was read last
  * @throws ConfigError for TLS files; then nothing has been applied
  */
-export function applyReload(current: Config, next: Config, server: Reloadable): ReloadReport {
+export function applyReload(started: Config, current: Config, next: Config, server: Reloadable): ReloadReport {
   const reloaded: string[] = [];
   // Files can have changed though their paths have not; and this is what can fail, so it comes first.
   if (current.tls !== null && next.tls !== null) {
@@ -53,8 +56,8 @@ export function applyReload(current: Config, next: Config, server: Reloadable): 
   }
   const needRestart: string[] = [];
   for (const [section, name] of Object.entries(BUILT_ON) as [keyof typeof BUILT_ON, string][]) {
-    if (!isDeepStrictEqual(current[section], next[section])) needRestart.push(name);
+    if (!isDeepStrictEqual(started[section], next[section])) needRestart.push(name);
   }
-  if (current.log.format !== next.log.format) needRestart.push('log.format');
+  if (started.log.format !== next.log.format) needRestart.push('log.format');
   return { reloaded, needRestart };
 }

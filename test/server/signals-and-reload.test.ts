@@ -89,6 +89,12 @@ describe('reload', () => {
       presence: { ...config.presence, mode: 'disabled' },
     });
     expect(report).toEqual({ reloaded: ['rate limits', 'max_request_size'], needRestart: ['presence'] });
+    // Compared with what runs, not with what was read last: taken back, a change needs no restart; kept, it still does.
+    expect(server.server.reload({ ...config, presence: { ...config.presence, mode: 'disabled' } })).toMatchObject({
+      needRestart: ['presence'],
+    });
+    const back = { ...config, rateLimits: { ...config.rateLimits, presencePerUser }, maxRequestSize: 1000 };
+    expect(server.server.reload(back)).toMatchObject({ needRestart: [] });
     await alice.setPresence('unavailable');
     expect((await alice.setPresence('online')).body.errcode).toBe('M_LIMIT_EXCEEDED');
     const large = { body: { name: 'x'.repeat(2000) } };

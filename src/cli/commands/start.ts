@@ -24,17 +24,20 @@ const LEFTOVER_GRACE_MS = 2000;
 export async function start(options: StartOptions, terminal: Terminal): Promise<ExitCode> {
   const fileName = options.config ?? DEFAULT_CONFIG_FILE;
   const isFirstRun = options.config === undefined && !existsSync(join(terminal.cwd, DEFAULT_CONFIG_FILE));
+  const file = resolve(terminal.cwd, fileName);
   let loaded: LoadedConfig | null = null;
   const fail = (error: unknown): ExitCode => {
     const { exitCode, lines } = explainFailure(error, loaded);
     for (const line of lines) terminal.complain(`thalamus: ${line}`);
+    // Else the next start finds a file that its reader has never heard of.
+    if (loaded !== null && isFirstRun) terminal.complain(`thalamus: ${file} was written just now; correct it there`);
     endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);
     return exitCode;
   };
 
   let server: Server;
   try {
-    if (isFirstRun) writeFirstConfig(resolve(terminal.cwd, fileName));
+    if (isFirstRun) writeFirstConfig(file);
     loaded = loadConfig(fileName);
     server = createServer(loaded.config);
   } catch (error) {
@@ -53,7 +56,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   } catch (error) {
     return fail(error);
   }
-  if (isFirstRun) terminal.print(nextSteps(baseUrlOf(server), resolve(terminal.cwd, fileName)));
+  if (isFirstRun) terminal.print(nextSteps(baseUrlOf(server), file));
   const exitCode = await events.ended;
   await server.stop();
   endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);
