@@ -81,8 +81,12 @@ export class Exchange implements ClientRequest {
   }
 
   get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#queryAt === -1 ? NO_QUERY : this.url.slice(this.#queryAt + 1));
+    this.#query ??= new URLSearchParams(this.rawQuery);
     return this.#query;
+  }
+
+  get rawQuery(): string {
+    return this.#queryAt === -1 ? NO_QUERY : this.url.slice(this.#queryAt + 1);
   }
 
   get requester(): Requester {

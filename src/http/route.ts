@@ -51,6 +51,8 @@ export interface ClientRequest {
   readonly params: Readonly<Record<string, string>>;
   /** Parsed when first read. Without a `?` it costs nothing. */
   readonly query: URLSearchParams;
+  /** The same as it was sent, without the `?`; empty when there is none. For those who read it often. */
+  readonly rawQuery: string;
   /** The parsed JSON body: 400 `M_NOT_JSON` unless it is JSON. Callers check the shape, see `parse-body.ts`. */
   body(): unknown;
   /** Whether the client sent any body at all; several clients leave out an empty object. */

@@ -39,6 +39,8 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #maxSessions: number;
   readonly #entries = new Map<string, Entry>();
+  /** The same entries by the tokens themselves, which saves most requests the hash. Emptied whenever a session is dropped. */
+  readonly #byToken = new Map<string, Entry>();
   /** Token hashes in memory of each user, so that a logout need not look at everybody's. */
   readonly #byUser = new Map<UserId, Set<string>>();
   readonly #unwritten = new Map<string, DeviceSeen>();
@@ -53,9 +55,14 @@ export class Authenticator {
 
   /** At once for a session in memory. @throws MatrixError 401 `M_UNKNOWN_TOKEN` */
   authenticate(accessToken: string, from: SeenFrom): StoredSession | Promise<StoredSession> {
-    const tokenHash = hashAccessToken(accessToken);
-    const entry = this.#entries.get(tokenHash);
-    if (entry === undefined) return this.#load(tokenHash, from);
+    let entry = this.#byToken.get(accessToken);
+    if (entry === undefined) {
+      const tokenHash = hashAccessToken(accessToken);
+      entry = this.#entries.get(tokenHash);
+      if (entry === undefined) return this.#load(tokenHash, from);
+      if (this.#byToken.size >= this.#maxSessions) this.#byToken.clear();
+      this.#byToken.set(accessToken, entry);
+    }
     const now = this.#options.clock.now();
     if (now - entry.seenTs >= LAST_SEEN_GRANULARITY_MS) this.#seen(entry, from, now);
     return entry.session;
@@ -64,6 +71,7 @@ export class Authenticator {
   /** Forgets the sessions of one device, or of all devices of a user. */
   drop(userId: UserId, deviceId: DeviceId | null): void {
     this.#drops++;
+    this.#byToken.clear();
     for (const tokenHash of this.#byUser.get(userId) ?? []) {
       const entry = this.#entries.get(tokenHash);
       if (entry !== undefined && (deviceId === null || entry.session.deviceId === deviceId))
@@ -116,6 +124,7 @@ export class Authenticator {
 
   #forget(tokenHash: string, { session }: Entry): void {
     this.#entries.delete(tokenHash);
+    this.#byToken.clear();
     const hashes = this.#byUser.get(session.userId);
     hashes?.delete(tokenHash);
     if (hashes?.size === 0) this.#byUser.delete(session.userId);

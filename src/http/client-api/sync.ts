@@ -9,6 +9,7 @@ import type { SyncFilter } from '../../homeserver/sync/filter.ts';
 import type { SyncFilters } from '../../homeserver/sync/filters.ts';
 import type { SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
 import { MatrixError } from '../../matrix/errors.ts';
+import { isPlainQuery, readQuery } from '../lean-query.ts';
 import { booleanParam, integerParam } from '../parse-body.ts';
 import type { RateLimiter } from '../rate-limit.ts';
 import { type ClientRequest, RawJson, type Route, STABLE_VERSIONS } from '../route.ts';
@@ -26,9 +27,8 @@ const DEFAULT_MAX_TIMEOUT_MS = 300_000;
 
 export function sync(services: SyncRouteServices): Route {
   const { sync, syncFilters, syncPresenceLimit, maxSyncTimeoutMs = DEFAULT_MAX_TIMEOUT_MS } = services;
-  const start = (request: ClientRequest, filter: SyncFilter): RawJson | Promise<RawJson> => {
+  const start = (request: ClientRequest, query: QueryReader, filter: SyncFilter): RawJson | Promise<RawJson> => {
     const { userId, deviceId } = request.requester;
-    const { query } = request;
     const since = query.get('since');
     const claimed = query.get('set_presence');
     const syncRequest: SyncRequest = {
@@ -36,8 +36,8 @@ export function sync(services: SyncRouteServices): Route {
       deviceId,
       since: since === null ? null : parseStreamToken(since),
       filter,
-      fullState: booleanParam(request, 'full_state', false),
-      timeoutMs: Math.min(integerParam(request, 'timeout', 0), maxSyncTimeoutMs),
+      fullState: query.get('full_state') !== null && booleanParam(request, 'full_state', false),
+      timeoutMs: Math.min(parseTimeout(query.get('timeout'), request), maxSyncTimeoutMs),
       setPresence: parseSetPresence(claimed),
       explicit: claimed !== null,
       rateLimited: syncPresenceLimit.take(userId) > 0,
@@ -55,10 +55,29 @@ export function sync(services: SyncRouteServices): Route {
     auth: 'required',
     operationId: 'sync',
     handler: (request) => {
-      const filter = syncFilters.resolve(request.requester.userId, request.query.get('filter'));
-      return filter instanceof Promise ? filter.then((loaded) => start(request, loaded)) : start(request, filter);
+      const query = queryOf(request);
+      const filter = syncFilters.resolve(request.requester.userId, query.get('filter'));
+      return filter instanceof Promise
+        ? filter.then((loaded) => start(request, query, loaded))
+        : start(request, query, filter);
     },
   };
+}
+
+interface QueryReader {
+  get(name: string): string | null;
+}
+
+/** Polls ask for five parameters of a short query that has nothing encoded in it. */
+function queryOf(request: ClientRequest): QueryReader {
+  const { rawQuery } = request;
+  return isPlainQuery(rawQuery) ? { get: (name) => readQuery(rawQuery, name) } : request.query;
+}
+
+function parseTimeout(text: string | null, request: ClientRequest): number {
+  if (text === null) return 0;
+  // A value that is wrong goes where wrong values get their words.
+  return /^[0-9]{1,15}$/.test(text) ? Number(text) : integerParam(request, 'timeout', 0);
 }
 
 function toRawJson(text: string): RawJson {
