@@ -166,6 +166,15 @@ describe('createModuleHarness', () => {
     ]);
   });
 
+  it('says of which callback an entry was dropped, and why', async () => {
+    const careless = { getUsersForStates: () => new Map(), getInterestedUsers: () => ['bob'] as never };
+    await using harness = await createModuleHarness(careless);
+    await harness.connect(alice);
+    expect(harness.problems()).toEqual([
+      expect.stringMatching(/^an entry of .* was dropped \(callback getInterestedUsers, reason user_id/),
+    ]);
+  });
+
   it('says clearly what a test got wrong', async () => {
     await using harness = await createModuleHarness(Idle);
     expect(() => harness.received(alice)).toThrow("await harness.connect('@alice:example.org') first");

@@ -3,6 +3,7 @@
  *
  * Longer than most: it is one object whose members share the clients and the open syncs.
  */
+import type { RecordingLogger } from '../adapters/memory/index.ts';
 import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts';
 import type { SyncSession } from '../presence/index.ts';
 import type {
@@ -184,9 +185,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     },
     problems: () => [
       ...unexpected,
-      ...logger.lines
-        .filter(({ level }) => level === 'warn' || level === 'error')
-        .map(({ fields: { err }, message }) => (err instanceof Error ? `${message}: ${err.message}` : message)),
+      ...logger.lines.filter(({ level }) => level === 'warn' || level === 'error').map(describeLine),
     ],
     metric: (name, labels) => metrics.value(name, labels),
 
@@ -199,6 +198,16 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     },
   };
   return harness;
+}
+
+/** A line of the log as one text, with everything in it that helps to find the mistake. */
+function describeLine({
+  fields: { err, module: _module, ...others },
+  message,
+}: RecordingLogger['lines'][number]): string {
+  if (err instanceof Error) return `${message}: ${err.message}`;
+  const details = Object.entries(others).map(([name, value]) => `${name} ${String(value)}`);
+  return details.length === 0 ? message : `${message} (${details.join(', ')})`;
 }
 
 function listOf(users: UserId | readonly UserId[]): readonly UserId[] {
