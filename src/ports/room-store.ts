@@ -31,7 +31,7 @@ export interface StoredEvent {
   readonly replaces: { readonly eventId: EventId; readonly sender: UserId; readonly content: JsonObject } | null;
   /** The redaction that stripped this event. */
   readonly redactedBecause: RedactionEvent | null;
-  /** Which request of which device of the sender made it. */
+  /** Which request of which device of the sender made it; null, too, once that is forgotten. */
   readonly transaction: Transaction | null;
 }
 
@@ -42,6 +42,9 @@ export interface RedactionEvent {
   readonly originServerTs: number;
   readonly redacts: EventId | null;
 }
+
+/** How long a transaction is remembered, from the time of its event; how much longer is up to the store. */
+export const TRANSACTION_LIFETIME_MS = 24 * 60 * 60 * 1000;
 
 export interface Transaction {
   readonly deviceId: DeviceId;
@@ -132,12 +135,15 @@ export interface StoredReceipt extends NewReceipt {
 export interface RoomStore extends Pick<RoomDirectory, 'loadJoined'> {
   /** Newest position of the homeserver stream; everything up to it is visible. */
   currentPosition(): Promise<number>;
-  /** Writes the batch. Throws when an event id or a transaction (room, sender, device, type, id, redacted event) exists. */
+  /**
+   * Writes the batch. Throws when an event id or a transaction (room, sender, device, type, id, redacted event) exists. Each
+   * call forgets some transactions that are older, by more than their lifetime, than what it writes: more than it may add.
+   */
   appendEvents(batch: AppendBatch): Promise<AppendResult>;
 
   findRoom(roomId: RoomId): Promise<StoredRoom | null>;
   findEvent(roomId: RoomId, eventId: EventId): Promise<StoredEvent | null>;
-  /** The event an earlier request with the same transaction made. `redacts`: null unless it was a redaction. */
+  /** The event an earlier request with the same transaction made, while that is remembered. `redacts`: null unless it was a redaction. */
   findTransaction(key: TransactionKey): Promise<EventId | null>;
   /** Events of the room, in the direction's order. */
   listEvents(roomId: RoomId, range: EventRange): Promise<readonly StoredEvent[]>;

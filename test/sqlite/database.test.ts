@@ -144,7 +144,7 @@ describe.each(availableDrivers())('a database through %s', (driver) => {
     db.close();
     const error = thrownBy(() => open());
     expect(error.transient).toBe(false);
-    expect(error.message).toMatch(/schema version 99.*up to 3/);
+    expect(error.message).toMatch(/schema version 99.*up to 4/);
   });
 
   it("refuses another program's database and files that are none", () => {

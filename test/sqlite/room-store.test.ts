@@ -71,6 +71,14 @@ describe('SqliteRoomStore', () => {
     expect(
       plan(`SELECT json_group_array(user_id) FROM room_memberships WHERE room_nid = ? AND membership = 'join'`, 1),
     ).toContain('COVERING INDEX room_memberships_by_room');
+    expect(
+      plan(
+        `SELECT position FROM room_events WHERE txn_id IS NOT NULL AND origin_server_ts < ?
+          ORDER BY origin_server_ts LIMIT ?`,
+        1,
+        1,
+      ),
+    ).toMatch(/^SEARCH room_events USING (COVERING )?INDEX room_events_txn_age/);
     db.close();
   });
 });

@@ -6,7 +6,13 @@
  */
 import type { RoomId } from '../../matrix/identifiers.ts';
 import { PortError } from '../../ports/errors.ts';
-import type { AppendBatch, AppendResult, Membership, NewEvent } from '../../ports/room-store.ts';
+import {
+  type AppendBatch,
+  type AppendResult,
+  type Membership,
+  type NewEvent,
+  TRANSACTION_LIFETIME_MS,
+} from '../../ports/room-store.ts';
 import type { Database } from './database.ts';
 import { nextStreamPosition } from './stream.ts';
 
@@ -33,6 +39,8 @@ export function appendBatch(db: Database, batch: AppendBatch): AppendResult {
   }
   const roomNid = batch.create === null ? getRoomNid(db, roomId, 'append') : createRoom(db, roomId, batch.create);
   const last = nextStreamPosition(db, events.length);
+  const newestTs = events.reduce((ts, event) => Math.max(ts, event.originServerTs), 0);
+  forgetTransactions(db, newestTs - TRANSACTION_LIFETIME_MS, events.length);
   const counts = { join: 0, invite: 0 };
   let position = last - events.length;
   for (const event of events) {
@@ -51,6 +59,15 @@ export function appendBatch(db: Database, batch: AppendBatch): AppendResult {
       WHERE room_nid = ?`,
   ).run(last, counts.join, counts.invite, roomNid);
   return { kind: 'appended', last };
+}
+
+/** Twice as many as can be added: what is remembered shrinks as fast as it grew, and no request pays for a long pause. */
+function forgetTransactions(db: Database, beforeTs: number, added: number): void {
+  db.prepare(
+    `UPDATE room_events SET txn_device = NULL, txn_id = NULL WHERE position IN (
+        SELECT position FROM room_events WHERE txn_id IS NOT NULL AND origin_server_ts < ?
+          ORDER BY origin_server_ts LIMIT ?)`,
+  ).run(beforeTs, 2 * added);
 }
 
 function createRoom(db: Database, roomId: RoomId, create: NonNullable<AppendBatch['create']>): number {

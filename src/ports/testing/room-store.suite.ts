@@ -2,7 +2,14 @@
  * What every `RoomStore` has to do, as tests. Each test gets a new, empty store.
  */
 import type { EventId, RoomAlias, RoomId, UserId } from '../../matrix/identifiers.ts';
-import type { AppendBatch, Membership, NewEvent, RoomStore, StoredEvent } from '../room-store.ts';
+import {
+  type AppendBatch,
+  type Membership,
+  type NewEvent,
+  type RoomStore,
+  type StoredEvent,
+  TRANSACTION_LIFETIME_MS,
+} from '../room-store.ts';
 import type { SuiteTools } from './suite-tools.ts';
 
 export interface RoomStoreUnderTest {
@@ -196,6 +203,24 @@ export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Prom
       assert.equal(await reopened.findTransaction({ ...key, redacts: '$x' }), null);
       assert.ok(await rejects(append(reopened, [message('$twice', ALICE, {}, transaction)])), 'written twice');
       await append(reopened, [message('$elsewhere', ALICE, {}, transaction)], OTHER);
+    });
+
+    test('a transaction is forgotten some time after its lifetime, and its id can be used again', async (store) => {
+      await makeRoom(store);
+      const key = { deviceId: 'D', roomId: ROOM, sender: ALICE, type: 'm.room.message', redacts: null };
+      const find = (txnId: string) => store.findTransaction({ ...key, txnId });
+      const say = (eventId: EventId, txnId: string, originServerTs: number) =>
+        append(store, [{ ...message(eventId, ALICE, {}, { deviceId: 'D', txnId }), originServerTs }]);
+      for (const n of [1, 2, 3]) await say(`$${n}`, `t${n}`, 1_000);
+      await say('$4', 't4', 1_000 + TRANSACTION_LIFETIME_MS);
+      for (const n of [1, 2, 3]) assert.equal(await find(`t${n}`), `$${n}`);
+      await say('$5', 't5', 1_001 + TRANSACTION_LIFETIME_MS);
+      await say('$6', 't6', 1_001 + TRANSACTION_LIFETIME_MS);
+      for (const n of [1, 2, 3]) assert.equal(await find(`t${n}`), null);
+      for (const n of [4, 5, 6]) assert.equal(await find(`t${n}`), `$${n}`);
+      assert.equal((await store.findEvent(ROOM, '$1'))?.transaction, null);
+      await say('$7', 't1', 1_001 + TRANSACTION_LIFETIME_MS);
+      assert.equal(await find('t1'), '$7');
     });
 
     test('memberships follow member events, with counts, and forgetting ends with the next invite', async (store) => {

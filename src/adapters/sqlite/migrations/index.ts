@@ -4,6 +4,12 @@
 import { presenceMigration } from './0001-presence.ts';
 import { accountsMigration } from './0002-accounts.ts';
 import { roomsMigration } from './0003-rooms.ts';
+import { transactionAgeMigration } from './0004-transaction-age.ts';
 import type { Migration } from './migration.ts';
 
-export const MIGRATIONS: readonly Migration[] = [presenceMigration, accountsMigration, roomsMigration];
+export const MIGRATIONS: readonly Migration[] = [
+  presenceMigration,
+  accountsMigration,
+  roomsMigration,
+  transactionAgeMigration,
+];
