@@ -4,6 +4,8 @@
  * Bare `node:http` with a router of our own (docs/adr/0009): presence is many small requests, and a framework would be a
  * large part of the cost of each.
  */
+import { MatrixError } from '../matrix/errors.ts';
+import type { DeviceId, UserId } from '../matrix/identifiers.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import { ConnectionLimit } from './connection-limit.ts';
@@ -63,6 +65,8 @@ export interface HttpServer {
   readonly addresses: readonly ListeningAddress[];
   /** Requests from now on have these limits. */
   setLimits(limits: HttpLimits): void;
+  /** A device was logged out: answers what it is waiting for with 401 `M_UNKNOWN_TOKEN`. */
+  endRequestsOf(userId: UserId, deviceId: DeviceId): void;
   /** TLS connections from now on use this certificate. @throws what Node says about unusable material */
   setTls(material: TlsMaterial): void;
   /**
@@ -81,6 +85,10 @@ const DEFAULT_DEADLINES: Deadlines = {
 
 /** What is left for the database, logs and outgoing connections. */
 const RESERVED_FILES = 256;
+
+const LOGGED_OUT = JSON.stringify(
+  new MatrixError(401, 'M_UNKNOWN_TOKEN', 'This device has been logged out', { soft_logout: false }).toBody(),
+);
 
 /** Makes the server; nothing is open until `listen`. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -187,6 +195,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     setLimits: (limits) => {
       dispatcher.maxRequestBytes = limits.maxRequestBytes;
+    },
+    endRequestsOf: (userId, deviceId) => {
+      const ofDevice = lifecycle.abortable.filter(
+        ({ requesterOrNull: requester }) => requester?.deviceId === deviceId && requester.userId === userId,
+      );
+      for (const exchange of ofDevice) {
+        // Whoever waits lets go first; what they answer then comes too late.
+        exchange.abort();
+        exchange.sendJson(401, LOGGED_OUT);
+      }
     },
     setTls: (material) => {
       for (const listener of listeners) listener.setTls(material);

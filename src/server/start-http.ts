@@ -66,6 +66,9 @@ export async function startHttp(foundation: Foundation, parts: HttpParts): Promi
     ...(config.tls === null ? {} : { tls: readTls(config.tls) }),
     ...(maxConnections === null ? {} : { maxConnections }),
   });
+  accounts.onDeviceRemoved((userId, deviceId) => {
+    http.endRequestsOf(userId, deviceId);
+  });
   releases.add('listeners', () => http.close(CLOSE_GRACE_MS), CLOSE_GRACE_MS + 1000);
   await http.listen();
   for (const { address, port, protocol, resources } of http.addresses) {

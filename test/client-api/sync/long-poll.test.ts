@@ -66,6 +66,30 @@ describe('a long poll', () => {
     await poll;
   });
 
+  it('ends with 401 when its device is logged out, and only then', async () => {
+    await using server = await startTestServer();
+    const phone = await server.register('u', { deviceId: 'PHONE' });
+    const tablet = await server.login('u', { deviceId: 'TABLET' });
+    const other = await server.register('other', { deviceId: 'PHONE' });
+    const open = async (user: TestUser) => {
+      const query = { since: await tokenOf(user), timeout: 30_000, set_presence: 'offline' };
+      return user.request('GET', '/sync', { query });
+    };
+    const [ofPhone, ofTablet, ofOther] = [open(phone), open(tablet), open(other)];
+    await waitingPolls(server, 3);
+    await phone.request('POST', '/logout');
+    expect(await ofPhone).toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN', soft_logout: false } });
+    await waitingPolls(server, 2);
+    expect(await staysOpen(server, ofTablet)).toBe(true);
+    expect(await staysOpen(server, ofOther)).toBe(true);
+    const auth = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'other' }, password: 'other' };
+    await other.request('DELETE', '/devices/PHONE', { body: { auth } });
+    expect((await ofOther).status).toBe(401);
+    expect((await tablet.request('POST', '/logout/all')).status).toBe(200);
+    expect((await ofTablet).status).toBe(401);
+    await waitingPolls(server, 0);
+  });
+
   it('leaves nothing behind when the client is gone', async () => {
     await using server = await startTestServer();
     const u = await server.register('u');
