@@ -46,9 +46,10 @@ function testFiles(): string[] {
     .sort();
 }
 
-// A title opens right after `it(`, `test(` or the second bracket of `it.each(…)(`; a modifier such as `.skip` disqualifies.
+// A title opens right after `it(`, `test(`, the second bracket of `it.each(…)(`, or a line of its table; a modifier such as `.skip`
+// disqualifies.
 const TITLE = /\b(?:it|test)((?:\.[a-zA-Z]+)*)(?:\([^'"`]{0,200}?\))?\(\s*(['"`])(rows? [^'"`]*?)\2/gs;
-const EACH = /\)\(\s*(['"`])(rows? [^'"`]*?)\1/gs;
+const EACH = /(?:\)\(|\[)\s*(['"`])(rows? [^'"`]*?)\1/gs;
 
 /** Row numbers named at the start of a test title; empty when the title names none. */
 export function rowsOf(title: string): number[] {

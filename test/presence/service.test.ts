@@ -56,6 +56,13 @@ describe('syncs', () => {
     expect(rig.status(ALICE)['presence']).toBe('offline');
   });
 
+  it('row 154: a remote user known only from a room is offline to room mates, and invisible to others', async () => {
+    const rig = await start();
+    expect(await rig.handler.canSee(ALICE, Q)).toBe(true);
+    expect(rig.status(Q)).toEqual({ presence: 'offline' });
+    expect(await rig.handler.canSee('@stranger:test', Q)).toBe(false);
+  });
+
   it('an answer comes at once when nothing changed', async () => {
     const rig = await start();
     await rig.client(ALICE).sync({ setPresence: 'online', explicit: false });
