@@ -144,6 +144,20 @@ describe('leaving, removing, banning', () => {
     expect(fixture.notified.at(-1)?.users).toEqual([ALICE]);
   });
 
+  it('tells devices that still have a room they were made to forget that they are out, and nothing after that', async () => {
+    const { memberships } = fixture.rooms;
+    await memberships.join(BOB, room);
+    const { next: whileIn } = await fixture.sync(BOB);
+    await memberships.leave(BOB, room);
+    const { next: whileOut } = await fixture.sync(BOB);
+    await memberships.forget(BOB, room);
+    await memberships.ban(ALICE, room, BOB);
+    const { changes: late } = await fixture.sync(BOB, whileIn);
+    expect(late.left.map((left) => left.roomId)).toEqual([room]);
+    expect((await fixture.sync(BOB, whileOut)).changes.left).toEqual([]);
+    expect((await fixture.sync(BOB, null, { filter: { include_leave: true } })).changes.left).toEqual([]);
+  });
+
   it('forgets a room only when it was left, and then shows nothing of it', async () => {
     const { memberships, timeline, reader } = fixture.rooms;
     await memberships.join(BOB, room);

@@ -114,7 +114,9 @@ export class RoomSyncReader implements RoomSync {
           break;
         case 'leave':
         case 'ban':
-          if (row.forgotten || !isChanged || (since === null && !filter.includeLeave)) break;
+          if (!isChanged || (since === null && !filter.includeLeave)) break;
+          // What is forgotten is not shown again, but a device that still has the room must hear that it is out.
+          if (row.forgotten && !(await this.#hadRoom(roomId, userId, since))) break;
           left.push(await readLeftRoom(this.#options, await this.#question(request, roomId, at.position), at.position));
           break;
       }
@@ -131,6 +133,14 @@ export class RoomSyncReader implements RoomSync {
     return entry === undefined
       ? null
       : { membership: entry.content['membership'] as Membership, position: entry.position };
+  }
+
+  /** Whether a sync up to `since` has told of the room as one the user is joined to, invited to or knocking at. */
+  async #hadRoom(roomId: RoomId, userId: UserId, since: number | null): Promise<boolean> {
+    if (since === null) return false;
+    const own = await this.#ownHistory(roomId, userId);
+    const membership = own.findLast(({ position }) => position <= since)?.content['membership'];
+    return membership === 'join' || membership === 'invite' || membership === 'knock';
   }
 
   async #question(request: RoomSyncRequest, roomId: RoomId, memberPosition: number): Promise<RoomQuestion> {
