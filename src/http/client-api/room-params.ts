@@ -15,8 +15,13 @@ export interface RoomServices {
 }
 
 /** Keys that nobody asked for are left alone: clients send more than the specification has. */
-export const reasonBody = z.looseObject({ reason: z.string().optional() });
-export const targetBody = z.looseObject({ user_id: z.string(), reason: z.string().optional() });
+/** Some clients send null for no reason. */
+const reason = z
+  .string()
+  .nullish()
+  .transform((text) => text ?? undefined);
+export const reasonBody = z.looseObject({ reason });
+export const targetBody = z.looseObject({ user_id: z.string(), reason });
 
 /** The path's room id; whether there is such a room is another question. */
 export function roomIdParam(request: ClientRequest): RoomId {

@@ -89,6 +89,16 @@ describe('membership', () => {
     ]);
   });
 
+  it('takes null for a reason that is not given', async () => {
+    await bob.join(room);
+    const target = { user_id: bob.userId, reason: null };
+    expect(await answer(alice.request('POST', `${path}/kick`, { body: target }))).toEqual({});
+    const state = await alice.request('GET', `${path}/state/m.room.member/${encodeURIComponent(bob.userId)}`);
+    expect(state.body).toEqual({ membership: 'leave' });
+    await bob.join(room);
+    expect(await answer(bob.request('POST', `${path}/leave`, { body: { reason: null } }))).toEqual({});
+  });
+
   it.each([
     ['POST', '/join/nonsense', undefined, '400 M_INVALID_PARAM'],
     ['POST', '/join/%23nowhere%3Atest.example', undefined, '404 M_NOT_FOUND'],
