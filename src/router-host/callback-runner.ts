@@ -6,10 +6,11 @@
  */
 import { isPromise } from 'node:util/types';
 import type { CallbackContext, CallbackName } from '../module/callbacks.ts';
+import type { LogFields } from '../ports/logger.ts';
 import type { Labels } from '../ports/metrics.ts';
 import type { CallbackLimits } from './callback-limits.ts';
 import { abortContext, LazyContext } from './lazy-context.ts';
-import { toPlainError } from './describe-value.ts';
+import { show, toPlainError } from './describe-value.ts';
 import { type CallbackFailure, ModuleCallbackError } from './errors.ts';
 import type { HostContext } from './host-context.ts';
 import { LogGate } from './log-gate.ts';
@@ -18,8 +19,8 @@ import { BLOCKED_MS } from './watchdog.ts';
 
 /** Why an entry of an answer was dropped. */
 export type DropReason = 'user_id' | 'not_in_batch' | 'not_iterable' | 'not_an_update' | 'threw' | 'too_many';
-/** Counts a dropped entry. */
-export type Drop = (reason: DropReason) => void;
+/** Counts a dropped entry. `value` is what was wrong, or what was thrown; the log shows the first one of each reason. */
+export type Drop = (reason: DropReason, value?: unknown) => void;
 
 /** What a check returns for a wrong top-level value: what it should have been. */
 export class Invalid {
@@ -59,9 +60,10 @@ export class CallbackRunner<Argument, Answer> {
     this.#labels = { module, callback };
     this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, { ...this.#labels, outcome }]));
     this.#section = host.watchdog.section(module, callback);
-    this.#drop = (reason) => {
+    this.#drop = (reason, value) => {
       host.metrics.dropped.inc({ ...this.#labels, reason });
-      this.#log.tell(reason, { ...this.#labels, reason }, 'an entry of an answer was dropped');
+      const describe = (): LogFields => ({ ...this.#labels, reason, ...describeDrop(reason, value, limits) });
+      this.#log.tell(reason, describe, 'an entry of an answer was dropped');
     };
   }
 
@@ -163,11 +165,11 @@ export class CallbackRunner<Argument, Answer> {
     const cause = reason === 'threw' ? toPlainError(what) : undefined;
     const message = `${callback} of module ${module} ${reason}: ${cause?.message ?? String(what)}`;
     const err = new ModuleCallbackError(module, callback, reason, message, cause && { cause });
-    this.#log.tell(reason, { ...this.#labels, reason, err }, 'the answer of a module was dropped');
+    this.#log.tell(reason, () => ({ ...this.#labels, reason, err }), 'the answer of a module was dropped');
     if (!this.#rest.failed(this.#host.clock.now())) return;
     this.#host.metrics.rests.inc(this.#labels);
     const fields = { ...this.#labels, failures: limits.failuresBeforeRest, restMs: limits.restMs };
-    this.#log.tell('rest', fields, 'a callback of a module rests after failures in a row');
+    this.#log.tell('rest', () => fields, 'a callback of a module rests after failures in a row');
   }
 
   #observe(call: Call, outcome: Outcome): void {
@@ -178,6 +180,12 @@ export class CallbackRunner<Argument, Answer> {
   #count(outcome: Outcome): void {
     this.#host.metrics.calls.inc(this.#outcomes.get(outcome));
   }
+}
+
+/** What the log says of a dropped entry beside the reason. Values are a module's: shortened, and looked at with care. */
+function describeDrop(reason: DropReason, value: unknown, { maxEntries }: CallbackLimits): LogFields {
+  if (reason === 'too_many') return { maxEntries };
+  return { value: reason === 'threw' ? toPlainError(value).message : show(value) };
 }
 
 type Outcome = 'ok' | 'rested' | CallbackFailure;

@@ -44,11 +44,11 @@ export function checkInterest(
         same += 1;
         continue;
       }
-      if (!ids.isUserId(item)) drop('user_id');
+      if (!ids.isUserId(item)) drop('user_id', item);
       else (unlike ??= new Set(previous.slice(0, same))).add(item);
     }
-  } catch {
-    drop('threw');
+  } catch (thrown) {
+    drop('threw', thrown);
   }
   if (unlike === undefined) return same === previous.length ? previous : freeze(previous.slice(0, same));
   const found = unlike;

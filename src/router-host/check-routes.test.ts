@@ -91,6 +91,29 @@ describe('what getUsersForStates returns', () => {
     expect(result.dropped('not_in_batch')).toBe(1);
   });
 
+  it.each([
+    ['user_id', expect.stringMatching(/^"xy{99}…"$/), { [`x${'y'.repeat(200)}`]: [u] }],
+    ['not_in_batch', '"@stranger:island"', { '@x:test': [stateOf('@stranger:island')] }],
+    ['not_iterable', '"@u:test"', { '@x:test': '@u:test' }],
+    ['not_an_update', '7', { '@x:test': [7, {}] }],
+    ['not_an_update', 'a plain object', { '@x:test': [{ userId: null }] }],
+    ['threw', 'no', new Map([['@x:test', { [Symbol.iterator]: () => raise(new Error('no')) }]])],
+  ])('has the first wrong value in the log: %s', (reason, value, answer) => {
+    const { router, logger } = createTestRouter([{ getUsersForStates: () => answer }]);
+    void router.getUsersForStates([u, v]);
+    expect(logger.lines.map(({ fields }) => fields)).toEqual([
+      { module: 'a', callback: 'getUsersForStates', reason, value },
+    ]);
+  });
+
+  it('says how many entries are looked at when there are more', () => {
+    const { router, logger } = createTestRouter([{ getInterestedUsers: () => ['@a:test', '@b:test'] }], {
+      maxEntries: 1,
+    });
+    void router.getInterestedUsers('@x:test');
+    expect(logger.lines[0]?.fields).toMatchObject({ reason: 'too_many', maxEntries: 1 });
+  });
+
   it('costs only the entry when its updates are no iterable, or a string', () => {
     const result = routesOf({ '@a:test': 7, '@b:test': null, '@c:test': '@u:test', '@d:test': {}, '@x:test': [u] });
     expect(result.routes).toEqual({ '@u:test': ['@x:test'] });

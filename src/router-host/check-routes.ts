@@ -61,7 +61,7 @@ function readAll(
     keyNumber += 1;
     const before = entries;
     if (!ids.isUserId(target)) {
-      drop('user_id');
+      drop('user_id', target);
     } else {
       try {
         const updates = get(target);
@@ -78,10 +78,10 @@ function readAll(
             (targets[source] ??= []).push(target);
           }
         } else {
-          drop('not_iterable');
+          drop('not_iterable', updates);
         }
-      } catch {
-        drop('threw');
+      } catch (thrown) {
+        drop('threw', thrown);
       }
     }
     // A key without updates counts, too: there may be a million of them.
@@ -93,16 +93,19 @@ function readAll(
 /** Place in the batch of the user that an update names, or -1. */
 function sourceOf(update: unknown, batch: UpdateBatch, drop: Drop): number {
   if (typeof update !== 'object' || update === null) {
-    drop('not_an_update');
+    drop('not_an_update', update);
     return -1;
   }
   try {
     const { userId } = update as { readonly userId?: unknown };
     const index = batch.indexOf(userId);
-    if (index < 0) drop(typeof userId === 'string' ? 'not_in_batch' : 'not_an_update');
+    if (index < 0) {
+      if (typeof userId === 'string') drop('not_in_batch', userId);
+      else drop('not_an_update', update);
+    }
     return index;
-  } catch {
-    drop('threw');
+  } catch (thrown) {
+    drop('threw', thrown);
     return -1;
   }
 }

@@ -17,8 +17,11 @@ export class LogGate {
     this.#write = write;
   }
 
-  /** @param cause - one of a few fixed words; each is gated by itself */
-  tell(cause: string, fields: LogFields, message: string): void {
+  /**
+   * @param cause - one of a few fixed words; each is gated by itself
+   * @param describe - makes the fields; called only if there will be a line
+   */
+  tell(cause: string, describe: () => LogFields, message: string): void {
     const now = this.#clock.now();
     const state = this.#states.get(cause);
     if (state !== undefined && now < state.nextTs) {
@@ -27,6 +30,7 @@ export class LogGate {
     }
     const silenced = state?.silenced ?? 0;
     this.#states.set(cause, { nextTs: now + INTERVAL_MS, silenced: 0 });
+    const fields = describe();
     this.#write(silenced === 0 ? fields : { ...fields, unloggedBefore: silenced }, message);
   }
 }

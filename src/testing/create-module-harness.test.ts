@@ -171,7 +171,9 @@ describe('createModuleHarness', () => {
     await using harness = await createModuleHarness(careless);
     await harness.connect(alice);
     expect(harness.problems()).toEqual([
-      expect.stringMatching(/^an entry of .* was dropped \(callback getInterestedUsers, reason user_id/),
+      expect.stringMatching(
+        /^an entry of .* was dropped \(callback getInterestedUsers, reason user_id, value "bob"\)$/,
+      ),
     ]);
   });
 
