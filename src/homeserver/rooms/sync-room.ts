@@ -210,7 +210,7 @@ async function readEphemeral(
       events.push({ type: 'm.typing', content: { user_ids: users } });
     }
   }
-  return filter.ephemeral.limit === null ? events : events.slice(0, filter.ephemeral.limit);
+  return events;
 }
 
 function wantsEphemeral(filter: EventFilter, roomId: RoomId, type: string): boolean {

@@ -20,7 +20,10 @@ export interface EventFilter {
   readonly acceptsRoom: Matcher | null;
   /** True: only events whose content has a `url`; false: only those without. */
   readonly containsUrl: boolean | null;
-  /** Most events of one response; null when the client named none. */
+  /**
+   * Most events of one response; null when the client named none. It cuts timelines and presence, where the rest can be had:
+   * what it would cut of account data and ephemeral events would never come, so that there only 0 counts.
+   */
   readonly limit: number | null;
   /** True when nothing can pass, so that nothing need be looked up. */
   readonly isEmpty: boolean;

@@ -72,6 +72,5 @@ async function pickRooms(
 /** Account data has no sender; senders in its filter are compared with the user whose data it is. */
 function pick(filter: EventFilter, events: readonly AccountDataEvent[], userId: UserId): readonly AccountDataEvent[] {
   if (filter.isEmpty) return [];
-  const wanted = events.filter(({ type, content }) => acceptsEvent(filter, { type, sender: userId, content }));
-  return filter.limit === null ? wanted : wanted.slice(0, filter.limit);
+  return events.filter(({ type, content }) => acceptsEvent(filter, { type, sender: userId, content }));
 }

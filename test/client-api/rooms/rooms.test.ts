@@ -64,6 +64,27 @@ describe('createRoom', () => {
   });
 });
 
+describe('a limit in a filter', () => {
+  it('loses no account data, receipts or typing, for which there is no second chance', async () => {
+    const limit = { limit: 1 };
+    const filter = JSON.stringify({ account_data: limit, room: { account_data: limit, ephemeral: limit } });
+    const { next_batch: since } = await alice.sync();
+    const { event_id: eventId } = (await alice.request('PUT', `${path}/send/m.x/1`, { body: {} })).body;
+    await alice.request('POST', `${path}/receipt/m.read/${encodeURIComponent(eventId)}`, { body: {} });
+    const user = encodeURIComponent(alice.userId);
+    await alice.request('PUT', `${path}/typing/${user}`, { body: { typing: true } });
+    for (const type of ['a', 'b']) {
+      await alice.request('PUT', `/user/${user}/account_data/${type}`, { body: {} });
+      await alice.request('PUT', `/user/${user}${path}/account_data/${type}`, { body: {} });
+    }
+    const body = await alice.sync({ since, filter });
+    const types = ({ events }: { events: { type: string }[] }) => events.map((event) => event.type).toSorted();
+    expect(types(body.account_data)).toEqual(['a', 'b']);
+    expect(types(body.rooms.join[room].account_data)).toEqual(['a', 'b']);
+    expect(types(body.rooms.join[room].ephemeral)).toEqual(['m.receipt', 'm.typing']);
+  });
+});
+
 describe('membership', () => {
   it('goes all the way round: join by alias, leave, invite, kick, ban, unban, forget', async () => {
     const alias = `#a${Date.now()}:${server.serverName}`;
