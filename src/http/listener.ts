@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionLimit, type LimitedSocket, rawSocket } from './connection-limit.ts';
+import { CORS_HEADERS } from './headers.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
 /** Certificate chain and private key, in PEM. */
@@ -129,8 +130,18 @@ function rejectMalformed(error: NodeJS.ErrnoException, socket: LimitedSocket, op
       ? '431 Request Header Fields Too Large'
       : '400 Bad Request';
   const body = JSON.stringify({ errcode: 'M_UNKNOWN', error: status.slice(4) });
-  const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
-  socket.end(`${head}\r\n\r\n${body}`, () => {
+  const headers = [
+    'Connection',
+    'close',
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    body.length,
+    ...CORS_HEADERS,
+  ];
+  const lines = [`HTTP/1.1 ${status}`];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => {
     socket.destroy();
   });
 }
