@@ -14,11 +14,17 @@ export class BackgroundCalls {
   readonly #timers = new Set<Disposable>();
   readonly #running = new Set<Promise<unknown>>();
   #stopped = false;
+  #used = false;
 
   constructor(module: string, host: HostContext) {
     this.#host = host;
     this.#module = module;
     this.#section = host.watchdog.section(module, 'background');
+  }
+
+  /** Whether anything has ever been asked of it. */
+  get used(): boolean {
+    return this.#used;
   }
 
   /** Calls `f` every `periodMs`, the first time after `periodMs`; a period begins when the call before it is done. */
@@ -41,6 +47,7 @@ export class BackgroundCalls {
 
   /** Calls `f` once after `delayMs`, and `done` when that has ended in whatever way. */
   delay(delayMs: number, f: () => unknown, desc: string, done?: () => void): Disposable {
+    this.#used = true;
     if (this.#stopped) return { [Symbol.dispose]: () => undefined };
     const timer = this.#host.clock.setTimeout(() => {
       this.#timers.delete(timer);
@@ -57,6 +64,7 @@ export class BackgroundCalls {
 
   /** Calls `f` now. Resolves with what it returns, or undefined if it fails. Never rejects. */
   run<T>(desc: string, f: () => T | PromiseLike<T>): Promise<T | undefined> {
+    this.#used = true;
     const running = this.#attempt(desc, f);
     this.#track(running);
     return running;

@@ -23,6 +23,7 @@ function makeApi(more: Partial<ModuleServices> = {}) {
     background,
     webResources: new WebResources(host.context),
     register: () => undefined,
+    onNoPair: () => undefined,
     onHalfPair: () => undefined,
     assertConstructing: () => undefined,
   });

@@ -5,12 +5,7 @@
  */
 import { NotSupportedError } from '../errors.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import {
-  CALLBACK_POINTS,
-  type CallbackName,
-  type NoPresenceRouterCallbacks,
-  type PresenceRouterCallbacks,
-} from '../module/callbacks.ts';
+import type { NoPresenceRouterCallbacks, PresenceRouterCallbacks } from '../module/callbacks.ts';
 import type { ModuleApi, ModuleLogger } from '../module/module-api.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { BackgroundCalls } from './background-calls.ts';
@@ -18,10 +13,9 @@ import { checkDelay, checkFunction, checkUserId, checkUsers } from './check-argu
 import { show } from './describe-value.ts';
 import type { HostContext } from './host-context.ts';
 import type { AccountLookups, ModuleServices } from './module-services.ts';
+import { CALLBACK_NAMES, nearMisses } from './near-misses.ts';
 import type { PresenceRouter } from './presence-router.ts';
 import type { WebResources } from './web-resources.ts';
-
-const CALLBACK_NAMES = Object.keys(CALLBACK_POINTS) as CallbackName[];
 
 export interface ModuleApiParts {
   readonly name: string;
@@ -29,9 +23,11 @@ export interface ModuleApiParts {
   readonly services: ModuleServices;
   readonly router: PresenceRouter;
   readonly background: BackgroundCalls;
-  readonly webResources: WebResources;
+  readonly webResources: Pick<WebResources, 'register'>;
   /** Registers a complete pair. */
   readonly register: (callbacks: PresenceRouterCallbacks) => void;
+  /** Told of an object without callbacks that was registered all the same. */
+  readonly onNoPair: (callbacks: NoPresenceRouterCallbacks) => void;
   /** Told of half a pair, also when the module catches the error. */
   readonly onHalfPair: (message: string) => void;
   /** Throws when the module is constructed: what has to be final by then cannot be changed. */
@@ -55,7 +51,8 @@ export function createModuleApi(parts: ModuleApiParts): ModuleApi {
     registerPresenceRouterCallbacks(callbacks) {
       parts.assertConstructing('registerPresenceRouterCallbacks');
       const pair = checkPair(callbacks, parts.onHalfPair);
-      if (pair !== null) parts.register(pair);
+      if (pair === null) parts.onNoPair(callbacks as NoPresenceRouterCallbacks);
+      else parts.register(pair);
     },
     sendLocalOnlinePresenceTo: async (users) => presence.sendLocalOnlinePresenceTo(users),
     setPresenceForUsers: async (users) => presence.setPresenceForUsers(users),
@@ -119,7 +116,9 @@ export function checkPair(
   if (given.length === 0) return null;
   const missing = CALLBACK_NAMES.filter((name) => !given.includes(name));
   if (missing.length === 0) return callbacks as PresenceRouterCallbacks;
-  const message = `${given.join()} is registered without ${missing.join()}; register both, or neither`;
+  const near = nearMisses(callbacks, missing);
+  const found = near.length === 0 ? '' : ` (found ${near.join(', ')})`;
+  const message = `${given.join()} is registered without ${missing.join()}${found}; register both, or neither`;
   onHalfPair(message);
   throw new TypeError(message);
 }

@@ -165,6 +165,63 @@ describe('constructing modules', () => {
     expect(host.router.hasCallbacks).toBe(false);
   });
 
+  it.each([
+    [
+      'a class whose methods are misspelt',
+      class {
+        constructor(_: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks(this as never);
+        }
+        getUserForStates() {}
+        get_interested_users() {}
+        getUserinfo() {}
+      },
+      'getUserForStates, get_interested_users',
+    ],
+    ['a function that returns misspelt callbacks', () => ({ getUsersForState() {} }), 'getUsersForState'],
+    ['an object with misspelt callbacks', { getIntrestedUsers() {} }, 'getIntrestedUsers'],
+    ['a module that does nothing', () => undefined, 'nothing like it'],
+    [
+      'a misspelt module that has more to do',
+      (_: unknown, api: ModuleApi) => {
+        api.registerWebResource('/kiosk', () => new Response());
+        return { getUserForStates() {} };
+      },
+      'getUserForStates',
+    ],
+    [
+      'something that lets nobody look',
+      () => new Proxy({}, { has: () => false, ownKeys: () => raise(new Error('no')) }),
+      'nothing like it',
+    ],
+  ])('warns of %s, and says what it found instead of callbacks', async (_what, definition, found) => {
+    const { host, services, logger } = makeHost();
+    await host.construct(loaded(definition), services);
+    expect(logger.lines.filter(({ level }) => level === 'warn')).toEqual([
+      {
+        level: 'warn',
+        fields: { module: '0', spec: './router.ts', known: 'getUsersForStates, getInterestedUsers', found },
+        message: 'a module registered no callbacks',
+      },
+    ]);
+  });
+
+  it('says nothing of a module without callbacks that serves the web or works in the background', async () => {
+    const { host, services, logger } = makeHost();
+    const serves = (_: unknown, api: ModuleApi) => api.registerWebResource('/kiosk', () => new Response());
+    const works = (_: unknown, api: ModuleApi) => void api.loopingBackgroundCall(() => undefined, 1000);
+    await host.construct(loaded(serves, works, pair), services);
+    expect(logger.messages('warn')).toEqual([]);
+  });
+
+  it('names the misspelt half of a pair', async () => {
+    const { host, services } = makeHost();
+    const misspelt = { getUsersForStates: () => ({}), getInterestedUser: () => [] };
+    await expect(host.construct(loaded(misspelt), services)).rejects.toThrow(
+      'getUsersForStates is registered without getInterestedUsers (found getInterestedUser); register both, or neither',
+    );
+  });
+
   it('registers again after the first pair when a module does so twice', async () => {
     const order: number[] = [];
     const numbered = (n: number) => ({ getUsersForStates: () => (order.push(n), {}), getInterestedUsers: () => [] });
@@ -317,7 +374,7 @@ describe('stopping', () => {
     );
     await host.stop();
     expect(order).toEqual(['first']);
-    expect(logger.messages('warn')).toHaveLength(2);
+    expect(logger.messages('warn').filter((message) => message.includes('taken down'))).toHaveLength(2);
   });
 
   it('does not wait for ever for a callback that hangs', async () => {

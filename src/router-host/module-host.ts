@@ -16,6 +16,7 @@ import type { HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { createModuleMetrics } from './module-metrics.ts';
 import { describeEntry, isLegacyEntry } from './module-entry.ts';
+import { CALLBACK_NAMES, nearMisses } from './near-misses.ts';
 import type { ModuleServices } from './module-services.ts';
 import { PresenceRouter } from './presence-router.ts';
 import { createWatchdog, NO_WATCHDOG, type WatchdogOptions } from './watchdog.ts';
@@ -101,18 +102,26 @@ export class ModuleHost {
 
     let isConstructing = true;
     let registered = false;
+    let servesWeb = false;
+    const empty: unknown[] = [];
     let halfPair: string | undefined;
     const api = createModuleApi({
       name,
       host: this.#context,
       services,
       router,
-      webResources,
+      webResources: {
+        register: (...resource) => {
+          servesWeb = true;
+          webResources.register(...resource);
+        },
+      },
       background: running.background,
       register: (callbacks) => {
         registered = true;
         router.register(name, callbacks, limits);
       },
+      onNoPair: (callbacks) => empty.push(callbacks),
       onHalfPair: (message) => (halfPair = message),
       assertConstructing: (member) => {
         if (!isConstructing) throw new Error(`${member} is possible only while the module is being constructed`);
@@ -136,6 +145,19 @@ export class ModuleHost {
     }
     if (halfPair !== undefined) fail('half_a_pair', halfPair);
     this.#context.logger.info({ module: name, spec: module.module }, 'module constructed');
+    if (registered) return;
+    const found = [...new Set([...empty, module.definition, running.instance].flatMap((from) => nearMisses(from)))];
+    // Without callbacks it may still have something to do.
+    if (found.length === 0 && (servesWeb || running.background.used)) return;
+    this.#context.logger.warn(
+      {
+        module: name,
+        spec: module.module,
+        known: CALLBACK_NAMES.join(', '),
+        found: found.join(', ') || 'nothing like it',
+      },
+      'a module registered no callbacks',
+    );
   }
 
   async #bounded(module: string, what: string, f: () => unknown): Promise<void> {
