@@ -66,6 +66,23 @@ describe('createLogging', () => {
     });
   });
 
+  it('writes a line about whatever was thrown, and never throws itself', () => {
+    const { logger, lines } = record();
+    const no = (): never => {
+      throw new Error('not readable');
+    };
+    const hostile = new Proxy({}, { get: no, has: no, ownKeys: no, getPrototypeOf: no });
+    const misshapen = Object.assign(new Error('first'), { message: 5, stack: { a: 1 } });
+    logger.error({ err: hostile }, 'a proxy');
+    logger.error({ err: misshapen }, 'an error with a number');
+    logger.warn(hostile, 'fields');
+    expect(lines()).toMatchObject([
+      { level: 'error', msg: 'a proxy' },
+      { level: 'error', msg: 'an error with a number', err: { message: '5' } },
+      { level: 'warn', msg: 'fields' },
+    ]);
+  });
+
   it('does not change what it is given', () => {
     const { logger } = record();
     const fields = { body: { password: 'x' } };

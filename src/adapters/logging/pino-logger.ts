@@ -51,18 +51,27 @@ export function createLogging(options: LoggingOptions): Logging {
 const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 };
 
 function wrap(target: PinoLogger, threshold: { readonly value: number }): Logger {
+  const write = (level: 'debug' | 'info' | 'warn' | 'error', fields: LogFields, message: string): void => {
+    if (threshold.value > SEVERITY[level]) return;
+    try {
+      target[level](redact(fields), message);
+    } catch {
+      // What modules throw can be an object that throws when it is read. A line about it must not end the process.
+      target[level]({ fields: 'could not be read' }, message);
+    }
+  };
   return {
     debug: (fields, message) => {
-      if (threshold.value <= SEVERITY.debug) target.debug(redact(fields), message);
+      write('debug', fields, message);
     },
     info: (fields, message) => {
-      if (threshold.value <= SEVERITY.info) target.info(redact(fields), message);
+      write('info', fields, message);
     },
     warn: (fields, message) => {
-      if (threshold.value <= SEVERITY.warn) target.warn(redact(fields), message);
+      write('warn', fields, message);
     },
     error: (fields, message) => {
-      if (threshold.value <= SEVERITY.error) target.error(redact(fields), message);
+      write('error', fields, message);
     },
     child: (fields: LogFields) => wrap(target.child(redact(fields)), threshold),
   };
@@ -71,7 +80,7 @@ function wrap(target: PinoLogger, threshold: { readonly value: number }): Logger
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return redact(error);
   const { type, message, stack, ...rest } = stdSerializers.err(error);
-  return { type, message: redactText(message), stack: redactText(stack), ...redact(rest) };
+  return { type, message: redactText(String(message)), stack: redactText(String(stack)), ...redact(rest) };
 }
 
 function prettyStream(destination: DestinationStream | undefined): DestinationStream {
