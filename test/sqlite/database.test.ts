@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -129,6 +129,14 @@ describe.each(availableDrivers())('a database through %s', (driver) => {
     expect(error.message).toContain('another Thalamus process');
     db.close();
     open();
+  });
+
+  it('refuses a second process that comes by a link to the file, too', () => {
+    const db = open();
+    symlinkSync(db.path, join(folder, 'link.db'));
+    expect(thrownBy(() => open({ path: join(folder, 'link.db') })).message).toContain('another Thalamus process');
+    db.close();
+    expect(open({ path: join(folder, 'link.db') }).path).toBe(db.path);
   });
 
   it('lets other programs read it meanwhile', () => {

@@ -81,7 +81,8 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
 function makeFolder(path: string): string {
   return orRefuse(path, () => {
     makeFolders(dirname(path));
-    return join(realpathSync(dirname(path)), basename(path));
+    // Also where the file itself is a link: the lock has to be the same for all who come to the same file.
+    return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path));
   });
 }
 
