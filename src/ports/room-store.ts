@@ -137,7 +137,7 @@ export interface RoomStore extends Pick<RoomDirectory, 'loadJoined'> {
   currentPosition(): Promise<number>;
   /**
    * Writes the batch. Throws when an event id or a transaction (room, sender, device, type, id, redacted event) exists. Each
-   * call forgets some transactions that are older, by more than their lifetime, than what it writes: more than it may add.
+   * call forgets some transactions that are older, by more than a day, than what it writes: more of them than it may add.
    */
   appendEvents(batch: AppendBatch): Promise<AppendResult>;
 
