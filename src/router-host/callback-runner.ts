@@ -12,7 +12,7 @@ import type { CallbackLimits } from './callback-limits.ts';
 import { abortContext, LazyContext } from './lazy-context.ts';
 import { show, toPlainError } from './describe-value.ts';
 import { type CallbackFailure, ModuleCallbackError } from './errors.ts';
-import type { HostContext } from './host-context.ts';
+import { describeModule, type HostContext } from './host-context.ts';
 import { LogGate } from './log-gate.ts';
 import { Rest } from './rest.ts';
 import { BLOCKED_MS } from './watchdog.ts';
@@ -163,7 +163,7 @@ export class CallbackRunner<Argument, Answer> {
     const { module, callback, limits } = this.#options;
     this.#observe(call, reason);
     const cause = reason === 'threw' ? toPlainError(what) : undefined;
-    const message = `${callback} of module ${module} ${reason}: ${cause?.message ?? String(what)}`;
+    const message = `${callback} of ${describeModule(module, this.#host)} ${reason}: ${cause?.message ?? String(what)}`;
     const err = new ModuleCallbackError(module, callback, reason, message, cause && { cause });
     this.#log.tell(reason, () => ({ ...this.#labels, reason, err }), 'the answer of a module was dropped');
     if (!this.#rest.failed(this.#host.clock.now())) return;

@@ -340,6 +340,27 @@ describe('constructing modules', () => {
   });
 });
 
+describe('what the log says of a module', () => {
+  it('has its file and export, and so has the error of a callback', async () => {
+    const { host, services, logger, clock } = makeHost();
+    const module = (_: unknown, api: ModuleApi) => {
+      api.delayedBackgroundCall(10, () => raise(new Error('no')));
+      api.registerWebResource('/kiosk', () => raise(new Error('no')));
+      api.logger.warn('mine');
+      return { getUsersForStates: () => raise(new Error('no')), getInterestedUsers: () => ['x'] };
+    };
+    await host.construct(loaded(module), services);
+    await host.router.getUsersForStates([u]);
+    await host.router.getInterestedUsers('@x:test');
+    await clock.advance(10);
+    await host.webResources.find('/kiosk')?.(new Request('http://x/kiosk'));
+    expect(logger.lines).toHaveLength(6);
+    for (const { fields } of logger.lines) expect(fields).toMatchObject({ module: '0', spec: './router.ts' });
+    const [threw] = logger.lines.filter(({ fields }) => fields['reason'] === 'threw');
+    expect(threw?.fields['err']).toHaveProperty('message', 'getUsersForStates of module 0 (./router.ts) threw: no');
+  });
+});
+
 describe('stopping', () => {
   it('disposes of the modules, last first, and waits for them', async () => {
     const order: string[] = [];

@@ -12,7 +12,7 @@ import { constructModule, registerFrom } from './construct-module.ts';
 import { createModuleApi } from './create-module-api.ts';
 import { toPlainError } from './describe-value.ts';
 import { ModuleLoadError } from './errors.ts';
-import type { HostContext } from './host-context.ts';
+import { createModuleContext, type HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { createModuleMetrics } from './module-metrics.ts';
 import { describeEntry, isLegacyEntry } from './module-entry.ts';
@@ -36,6 +36,7 @@ export interface ModuleHostOptions {
 
 interface Running {
   readonly name: string;
+  readonly context: HostContext;
   readonly background: BackgroundCalls;
   instance: unknown;
 }
@@ -82,10 +83,10 @@ export class ModuleHost {
 
   /** Stops asking, cancels timers, waits briefly for what runs, and disposes of the modules, last first. Never rejects. */
   async stop(): Promise<void> {
-    await this.#bounded('all', 'running callbacks', () => this.router.stop());
-    for (const { name, background, instance } of this.#running.splice(0).reverse()) {
-      await this.#bounded(name, 'background calls', () => background.stop());
-      await this.#bounded(name, 'dispose', () => dispose(instance));
+    await this.#bounded('all', this.#context, 'running callbacks', () => this.router.stop());
+    for (const { name, context, background, instance } of this.#running.splice(0).reverse()) {
+      await this.#bounded(name, context, 'background calls', () => background.stop());
+      await this.#bounded(name, context, 'dispose', () => dispose(instance));
     }
     await this.#context.watchdog.stop();
   }
@@ -93,7 +94,8 @@ export class ModuleHost {
   async #construct(module: LoadedModule, services: ModuleServices): Promise<void> {
     const { name, callbacks: limits, file } = module;
     const { router, webResources } = this;
-    const running: Running = { name, background: new BackgroundCalls(name, this.#context), instance: undefined };
+    const context = createModuleContext(this.#context, module.module);
+    const running: Running = { name, context, background: new BackgroundCalls(name, context), instance: undefined };
     this.#running.push(running);
     const where = describeEntry(module);
     const fail = (reason: 'construction_failed' | 'half_a_pair', message: string, cause?: Error): never => {
@@ -107,19 +109,19 @@ export class ModuleHost {
     let halfPair: string | undefined;
     const api = createModuleApi({
       name,
-      host: this.#context,
+      host: context,
       services,
       router,
       webResources: {
-        register: (...resource) => {
+        register: (owner, path, handler) => {
           servesWeb = true;
-          webResources.register(...resource);
+          webResources.register(owner, path, handler, context);
         },
       },
       background: running.background,
       register: (callbacks) => {
         registered = true;
-        router.register(name, callbacks, limits);
+        router.register(name, callbacks, limits, context);
       },
       onNoPair: (callbacks) => empty.push(callbacks),
       onHalfPair: (message) => (halfPair = message),
@@ -144,15 +146,14 @@ export class ModuleHost {
       isConstructing = false;
     }
     if (halfPair !== undefined) fail('half_a_pair', halfPair);
-    this.#context.logger.info({ module: name, spec: module.module }, 'module constructed');
+    context.logger.info({ module: name }, 'module constructed');
     if (registered) return;
     const found = [...new Set([...empty, module.definition, running.instance].flatMap((from) => nearMisses(from)))];
     // Without callbacks it may still have something to do.
     if (found.length === 0 && (servesWeb || running.background.used)) return;
-    this.#context.logger.warn(
+    context.logger.warn(
       {
         module: name,
-        spec: module.module,
         known: CALLBACK_NAMES.join(', '),
         found: found.join(', ') || 'nothing like it',
       },
@@ -160,11 +161,11 @@ export class ModuleHost {
     );
   }
 
-  async #bounded(module: string, what: string, f: () => unknown): Promise<void> {
+  async #bounded(module: string, { logger }: HostContext, what: string, f: () => unknown): Promise<void> {
     try {
       await within(f(), this.#stopTimeoutMs, what);
     } catch (thrown) {
-      this.#context.logger.warn({ module, err: toPlainError(thrown) }, 'a module was not taken down cleanly');
+      logger.warn({ module, err: toPlainError(thrown) }, 'a module was not taken down cleanly');
     }
   }
 }

@@ -41,9 +41,9 @@ export class PresenceRouter implements Router {
   }
 
   /** Adds a pair at the end of the order. Both are functions; the caller has looked. */
-  register(module: string, callbacks: PresenceRouterCallbacks, limits: CallbackLimits): void {
+  register(module: string, callbacks: PresenceRouterCallbacks, limits: CallbackLimits, host = this.#host): void {
     if (this.#sealed) throw new Error('the modules are constructed: the list of callbacks is final');
-    this.#registrations.push(new Registration(module, callbacks, limits, this.#ids, this.#host));
+    this.#registrations.push(new Registration(module, callbacks, limits, this.#ids, host));
   }
 
   /** The list is final: from now on modules are asked. */

@@ -24,16 +24,16 @@ export class WebResources {
    *
    * @throws TypeError if modules may not have the path
    */
-  register(module: string, path: string, handler: WebResourceHandler): void {
+  register(module: string, path: string, handler: WebResourceHandler, host = this.#host): void {
     if (typeof handler !== 'function') throw new TypeError('registerWebResource: the handler is not a function');
     const clean = checkPath(path);
     const owner = this.#resources.get(clean);
     if (owner !== undefined) {
-      this.#host.logger.warn({ module, path: clean, owner: owner.module }, 'a web resource has an owner already');
+      host.logger.warn({ module, path: clean, owner: owner.module }, 'a web resource has an owner already');
       return;
     }
-    const section = this.#host.watchdog.section(module, `web resource ${clean}`);
-    const answer: GuardedHandler = (request) => this.#answer(module, section, handler, request);
+    const section = host.watchdog.section(module, `web resource ${clean}`);
+    const answer: GuardedHandler = (request) => this.#answer(module, section, handler, request, host);
     this.#resources.set(clean, { module, answer });
   }
 
@@ -51,8 +51,13 @@ export class WebResources {
     return null;
   }
 
-  async #answer(module: string, section: number, handler: WebResourceHandler, request: Request): Promise<Response> {
-    const { watchdog, metrics, logger } = this.#host;
+  async #answer(
+    module: string,
+    section: number,
+    handler: WebResourceHandler,
+    request: Request,
+    { watchdog, metrics, logger }: HostContext,
+  ): Promise<Response> {
     try {
       const previous = watchdog.enter(section);
       let answer: Response | Promise<Response>;

@@ -162,7 +162,7 @@ describe('createModuleHarness', () => {
     await using harness = await createModuleHarness(broken);
     await harness.setPresence(bob, { state: 'online' });
     expect(harness.problems()).toEqual([
-      'the answer of a module was dropped: getUsersForStates of module 0 threw: no such table',
+      'the answer of a module was dropped: getUsersForStates of module 0 (the module) threw: no such table',
     ]);
   });
 

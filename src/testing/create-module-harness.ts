@@ -202,7 +202,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
 
 /** A line of the log as one text, with everything in it that helps to find the mistake. */
 function describeLine({
-  fields: { err, module: _module, ...others },
+  fields: { err, module: _module, spec: _spec, ...others },
   message,
 }: RecordingLogger['lines'][number]): string {
   if (err instanceof Error) return `${message}: ${err.message}`;
