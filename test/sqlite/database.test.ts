@@ -107,6 +107,23 @@ describe.each(availableDrivers())('a database through %s', (driver) => {
     expect(db.transaction(() => nextStreamPosition(db))).toBe(1);
   });
 
+  it('waits for a lock once, then lets nobody wait for long until a write gets through', () => {
+    const db = open({ busyTimeoutMs: 60 });
+    const timeout = () => Object.values(db.prepare('PRAGMA busy_timeout').get() as object)[0];
+    const write = () => db.transaction(() => nextStreamPosition(db));
+    const other = openDriver(db.path, 20, driver);
+    other.exec('BEGIN IMMEDIATE');
+    expect(timeout()).toBe(60);
+    expect(thrownBy(write)).toMatchObject({ transient: true });
+    expect(timeout()).toBe(10);
+    expect(thrownBy(write)).toMatchObject({ transient: true });
+    expect(timeout(), 'reading shows nothing').toBe(10);
+    other.exec('ROLLBACK');
+    other.close();
+    expect(write()).toBe(1);
+    expect(timeout()).toBe(60);
+  });
+
   it('is a transient error when the disk is full, and what was there stays', () => {
     const db = open({ maxPageCount: 60 });
     db.exec('CREATE TABLE t (body TEXT) STRICT');

@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../ports/logger.ts';
 import { PortError } from '../../ports/errors.ts';
 import { type DriverConnection, type DriverName, openDriver, type RunResult, type SqlValue } from './driver.ts';
-import { DATABASE_PORT, toPortError } from './errors.ts';
+import { DATABASE_PORT, isBusy, toPortError } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import type { Migration } from './migrations/migration.ts';
@@ -23,7 +23,10 @@ export interface OpenDatabaseOptions {
   readonly path: string;
   /** Largest size in pages of 4 KiB; a write beyond it fails like a full disk. @default SQLite's own, about 17 TB */
   readonly maxPageCount?: number;
-  /** How long a statement waits, blocking the process, for another process's transaction. @default 1,000 */
+  /**
+   * How long a statement waits, blocking the process, for another process's transaction. @default 1,000
+   * Once that was too short, the next ones wait no more than 10 ms each, until one gets through.
+   */
   readonly busyTimeoutMs?: number;
   readonly logger: Logger;
   /** @default node:sqlite, else libsql */
@@ -56,6 +59,9 @@ export interface Database {
 
 const MEMORY = ':memory:';
 const MAX_STATEMENTS = 1_000;
+const DEFAULT_BUSY_TIMEOUT_MS = 1_000;
+/** While another process keeps the database locked, each request would else block all others for the whole time. */
+const IMPATIENT_TIMEOUT_MS = 10;
 
 /** Opens, locks and migrates. Throws `PortError`: in use, not a database, another program's, newer schema, no driver. */
 export function openDatabase(options: OpenDatabaseOptions): Database {
@@ -65,9 +71,10 @@ export function openDatabase(options: OpenDatabaseOptions): Database {
   let connection: DriverConnection | undefined;
   try {
     if (path !== MEMORY) makeFile(path);
-    connection = openDriver(path, options.busyTimeoutMs ?? 1_000, options.driver);
+    const busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS;
+    connection = openDriver(path, busyTimeoutMs, options.driver);
     configure(connection, options.maxPageCount);
-    const db = new SqliteDatabase(path, connection, unlock);
+    const db = new SqliteDatabase(path, connection, busyTimeoutMs, unlock);
     const { from, to } = migrate(db, options.migrations ?? MIGRATIONS);
     logger.info({ path, driver: connection.name, fromSchema: from, schema: to }, 'database opened');
     return db;
@@ -121,15 +128,18 @@ class SqliteDatabase implements Database {
   readonly path: string;
   readonly driver: DriverName;
   #connection: DriverConnection;
+  #busyTimeoutMs: number;
+  #isImpatient = false;
   #unlock: () => void;
   #statements = new Map<string, Statement>();
   #inTransaction = false;
   #closed = false;
 
-  constructor(path: string, connection: DriverConnection, unlock: () => void) {
+  constructor(path: string, connection: DriverConnection, busyTimeoutMs: number, unlock: () => void) {
     this.path = path;
     this.driver = connection.name;
     this.#connection = connection;
+    this.#busyTimeoutMs = busyTimeoutMs;
     this.#unlock = unlock;
   }
 
@@ -196,9 +206,18 @@ class SqliteDatabase implements Database {
   #guard<T>(operation: string, work: () => T): T {
     if (this.#closed) throw new PortError(DATABASE_PORT, operation, false, `the database ${this.path} is closed`);
     try {
-      return work();
+      const result = work();
+      // Reading is possible under somebody else's lock: only a write shows that it is gone.
+      if (this.#isImpatient && (operation === 'exec' || operation === 'run')) this.#waitUpTo(this.#busyTimeoutMs);
+      return result;
     } catch (error) {
+      if (!this.#isImpatient && isBusy(error)) this.#waitUpTo(Math.min(IMPATIENT_TIMEOUT_MS, this.#busyTimeoutMs));
       throw toPortError(error, operation, this.path);
     }
+  }
+
+  #waitUpTo(timeoutMs: number): void {
+    this.#isImpatient = timeoutMs < this.#busyTimeoutMs;
+    this.#connection.prepare(`PRAGMA busy_timeout = ${Math.trunc(timeoutMs)}`).all([]);
   }
 }

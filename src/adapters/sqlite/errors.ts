@@ -8,11 +8,12 @@ import { PortError } from '../../ports/errors.ts';
 
 export const DATABASE_PORT = 'database';
 
+const BUSY = 5;
 const UNIQUE = 2067;
 const PRIMARY_KEY = 1555;
 
 const WORDS: Readonly<Record<number, { transient: boolean; words: string }>> = {
-  5: { transient: true, words: 'the database is locked by somebody else' },
+  [BUSY]: { transient: true, words: 'the database is locked by somebody else' },
   6: { transient: true, words: 'a table of the database is locked' },
   8: { transient: false, words: 'the database file is read-only' },
   10: { transient: true, words: 'the disk failed to read or write the database' },
@@ -40,6 +41,11 @@ export function sqliteCodeOf(error: unknown): number | null {
 export function isUniqueViolation(error: unknown): boolean {
   const code = sqliteCodeOf(error);
   return code === UNIQUE || code === PRIMARY_KEY;
+}
+
+/** Whether `error`, mapped or not, says that another connection holds the lock. */
+export function isBusy(error: unknown): boolean {
+  return ((sqliteCodeOf(error) ?? 0) & 0xff) === BUSY;
 }
 
 /** `error` as a `PortError` if SQLite reported it; anything else as it is. The database's path is part of the message. */

@@ -7,9 +7,7 @@
  */
 import { PortError } from '../../ports/errors.ts';
 import { type DriverName, openDriver } from './driver.ts';
-import { DATABASE_PORT, sqliteCodeOf, toPortError } from './errors.ts';
-
-const BUSY = 5;
+import { DATABASE_PORT, isBusy, toPortError } from './errors.ts';
 
 /** Takes the lock or throws a transient `PortError`. The function it returns gives the lock back. */
 export function lockDatabase(databasePath: string, driver?: DriverName): () => void {
@@ -24,7 +22,7 @@ export function lockDatabase(databasePath: string, driver?: DriverName): () => v
       throw error;
     }
   } catch (error) {
-    if (((sqliteCodeOf(error) ?? 0) & 0xff) !== BUSY) throw toPortError(error, 'open', path);
+    if (!isBusy(error)) throw toPortError(error, 'open', path);
     throw new PortError(
       DATABASE_PORT,
       'open',
