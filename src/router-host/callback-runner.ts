@@ -164,7 +164,9 @@ export class CallbackRunner<Argument, Answer> {
     this.#observe(call, reason);
     const cause = reason === 'threw' ? toPlainError(what) : undefined;
     const message = `${callback} of ${describeModule(module, this.#host)} ${reason}: ${cause?.message ?? String(what)}`;
-    const err = new ModuleCallbackError(module, callback, reason, message, cause && { cause });
+    const err = new ModuleCallbackError(module, callback, reason, message);
+    // Ours says nothing; the module's leads to the line.
+    err.stack = cause?.stack ?? '';
     this.#log.tell(reason, () => ({ ...this.#labels, reason, err }), 'the answer of a module was dropped');
     if (!this.#rest.failed(this.#host.clock.now())) return;
     this.#host.metrics.rests.inc(this.#labels);

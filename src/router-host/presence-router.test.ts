@@ -287,6 +287,19 @@ describe('PresenceRouter', () => {
     expect(callback).toHaveBeenCalledTimes(6);
   });
 
+  it.each([
+    ['threw', () => raise('boom'), ': "boom" was thrown'],
+    ['threw', () => raise(new Error('boom')), ': boom'],
+    ['invalid_return', () => 7, ': returned a number; it should be a Map or a plain object from user id to updates'],
+  ])('says once what went wrong, without frames of the server: %s', async (reason, callback, says) => {
+    const { router, logger } = createTestRouter([{ getUsersForStates: callback }]);
+    await router.getUsersForStates([u]);
+    const { err } = logger.lines[0]?.fields as { err: Error };
+    expect(err.message).toBe(`getUsersForStates of module a ${reason}${says}`);
+    expect(err.cause).toBeUndefined();
+    expect(err.stack).not.toContain('callback-runner');
+  });
+
   it('keeps the log short however often a module fails', async () => {
     const { router, logger } = createTestRouter([{ getUsersForStates: () => null }], { failuresBeforeRest: 0 });
     for (let call = 0; call < 1000; call += 1) await router.getUsersForStates([u]);

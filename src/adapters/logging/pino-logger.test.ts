@@ -83,6 +83,12 @@ describe('createLogging', () => {
     ]);
   });
 
+  it('leaves out a stack that says nothing', () => {
+    const { logger, lines } = record();
+    logger.warn({ err: Object.assign(new Error('no'), { stack: '' }) }, 'x');
+    expect(lines()[0].err).toEqual({ type: 'Error', message: 'no' });
+  });
+
   it('does not change what it is given', () => {
     const { logger } = record();
     const fields = { body: { password: 'x' } };

@@ -80,7 +80,9 @@ function wrap(target: PinoLogger, threshold: { readonly value: number }): Logger
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return redact(error);
   const { type, message, stack, ...rest } = stdSerializers.err(error);
-  return { type, message: redactText(String(message)), stack: redactText(String(stack)), ...redact(rest) };
+  // What a module threw may have no frames that would help anybody.
+  const text = stack === '' ? {} : { stack: redactText(String(stack)) };
+  return { type, message: redactText(String(message)), ...text, ...redact(rest) };
 }
 
 function prettyStream(destination: DestinationStream | undefined): DestinationStream {
