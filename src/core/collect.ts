@@ -59,11 +59,18 @@ export class Collector {
     const slot = this.#parts.observers.slotOf(observer);
     if (since === null) return this.#snapshot(observer, slot, null, options);
     const token = { ...since, position: Math.min(since.position, this.#published) };
-    if (slot >= 0) this.#parts.inboxes.noteToken(slot, token.position);
+    if (slot >= 0) this.#noteToken(slot, token.position, limit);
     const dueAt = this.#snapshotDueAt(observer, slot, token.position);
     if (dueAt === null) return this.#increment(observer, slot, token, options);
     const from = isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position;
     return this.#snapshot(observer, slot, { from, dueAt }, options);
+  }
+
+  /** An answer to an old token that is cut must go on as it began, until it has caught up: not everything is in the inbox. */
+  #noteToken(slot: number, position: number, limit: number | null): void {
+    const { inboxes } = this.#parts;
+    const isComplete = inboxes.noteToken(slot, position);
+    if (!isComplete && limit !== null) inboxes.floor[slot] = Math.max(inboxes.floor[slot] as number, this.#published);
   }
 
   get #published(): number {
@@ -89,10 +96,12 @@ export class Collector {
     const wentOffline: Candidate[] = [];
     const withOffline = due === null && options.includeOffline;
     this.#beginList();
-    visibility.eachVisible(observer, (uid, position) => {
+    visibility.eachVisible(observer, (uid, position, own) => {
       if (!this.#isAccepted(uid, options)) return;
-      if (withOffline || !this.#isOffline(uid)) this.#add(listed, uid, position);
-      else if (due !== null && position > due.from) wentOffline.push({ uid, position });
+      // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
+      if (withOffline || !this.#isOffline(uid)) this.#add(listed, uid, own);
+      else if (due !== null && position > due.from)
+        wentOffline.push({ uid, position: own > due.from ? own : position });
     });
     // Whom nothing lists yet is offline; no cursor can owe those, so they come first.
     const first = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
@@ -107,7 +116,7 @@ export class Collector {
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
     const room = limit - takenFirst.length;
-    if (due === null) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
+    if (due === null || gone.length === 0) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
     const goneBefore = gone.filter((one) => one.position < due.dueAt).sort(byPosition);
     if (goneBefore.length > 0) return this.#cutBefore(due, takenFirst, goneBefore, room);
     const before = listed.filter((one) => one.position <= due.dueAt);
@@ -186,8 +195,9 @@ export class Collector {
       }
     }
     counters.add('collectedByScan');
-    visibility.eachVisible(observer, (uid, position) => {
-      if (position > since && this.#isAccepted(uid, options)) this.#add(news, uid, position);
+    visibility.eachVisible(observer, (uid, position, own) => {
+      const at = own > since ? own : position;
+      if (at > since && this.#isAccepted(uid, options)) this.#add(news, uid, at);
     });
     return news.sort(byPosition);
   }
@@ -197,11 +207,12 @@ export class Collector {
     const owed: Candidate[] = [];
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
-    this.#parts.visibility.eachVisible(observer, (uid, position) => {
-      if (position <= from || position > until) return;
+    this.#parts.visibility.eachVisible(observer, (uid, position, own) => {
+      const at = own > from && own <= until ? own : position;
+      if (at <= from || at > until) return;
       const isWanted = onlyOffline ? this.#isOffline(uid) : options.includeOffline || !this.#isOffline(uid);
       if (!isWanted) return;
-      if (this.#isAccepted(uid, options)) this.#add(owed, uid, position);
+      if (this.#isAccepted(uid, options)) this.#add(owed, uid, at);
     });
     return owed;
   }

@@ -50,6 +50,8 @@ export class Delivery {
    * after that turn's, so that they stay in order, too. Without a source it is only a wake-up.
    */
   #deferred: { readonly observer: number; readonly position: number; readonly source: number }[] = [];
+  /** Observers (by uid) whose snapshot is held up in the same way, with its position; in the order of positions. */
+  readonly #snapshotsDue = new Map<number, number>();
   #pairs = 0;
   #servers = new Map<ServerName, UserPresenceState[]>();
   readonly #serversTold = new Stamps();
@@ -105,6 +107,19 @@ export class Delivery {
   tellAnew(slot: number, uids: readonly number[]): Deliveries {
     this.#begin();
     for (const uid of uids) this.#pushFresh(slot, this.#parts.positions.next(), uid);
+    return this.#finishFresh();
+  }
+
+  /** The observer's next sync is told of everybody visible. */
+  tellEverything(slot: number): Deliveries {
+    this.#begin();
+    const { inboxes, positions } = this.#parts;
+    const position = positions.next();
+    if (positions.isWaiting) this.#deferSnapshot(slot, position);
+    else {
+      inboxes.snapshotAt[slot] = position;
+      this.#wake(slot);
+    }
     return this.#finishFresh();
   }
 
@@ -165,9 +180,9 @@ export class Delivery {
 
   /** Tells at a position just given out; not before what is being made durable at earlier positions. */
   #pushFresh(slot: number, position: number, source: number): void {
-    const { inboxes, observers, positions } = this.#parts;
+    const { observers, positions } = this.#parts;
     if (!positions.isWaiting) this.#push(slot, position, source);
-    else if (this.#deferred.length >= MAX_DEFERRED) inboxes.snapshotAt[slot] = position;
+    else if (this.#deferred.length >= MAX_DEFERRED) this.#deferSnapshot(slot, position);
     else {
       this.#pairs++;
       this.#deferred.push({ observer: observers.uid[slot] as number, position, source });
@@ -187,6 +202,21 @@ export class Delivery {
       this.#wake(slot);
     }
     if (done > 0) this.#deferred = this.#deferred.slice(done);
+    for (const [observer, position] of this.#snapshotsDue) {
+      if (position > until) break;
+      this.#snapshotsDue.delete(observer);
+      const slot = observers.slotOf(observer);
+      if (slot < 0) continue;
+      inboxes.snapshotAt[slot] = position;
+      this.#wake(slot);
+    }
+  }
+
+  #deferSnapshot(slot: number, position: number): void {
+    const observer = this.#parts.observers.uid[slot] as number;
+    // Deleting first keeps the map in the order of positions.
+    this.#snapshotsDue.delete(observer);
+    this.#snapshotsDue.set(observer, position);
   }
 
   /** Keeps the routers' answer for a source and tells connected targets who were not told already. Returns the position. */

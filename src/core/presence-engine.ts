@@ -186,8 +186,7 @@ export class PresenceEngine {
     if (!gain.all && uids.length <= this.#options.limits.maxPendingPerObserver / 2) {
       return this.#parts.delivery.tellAnew(slot, uids);
     }
-    this.#parts.inboxes.snapshotAt[slot] = this.#parts.positions.next();
-    return this.#parts.delivery.wakeFresh([observer]);
+    return this.#parts.delivery.tellEverything(slot);
   }
 
   /** Null unless the user is connected and their interest was set. */

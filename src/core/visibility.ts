@@ -68,8 +68,9 @@ export class Visibility {
   /**
    * Calls `visit` once for everybody the observer sees, with the stream position at which the observer has, or should have, been told
    * of what is known now: that of the record, or of the routed delivery if that is what made the source visible or came later.
+   * `own` leaves the routed delivery out if default routing tells as well.
    */
-  eachVisible(observer: number, visit: (uid: number, position: number) => void): void {
+  eachVisible(observer: number, visit: (uid: number, position: number, own: number) => void): void {
     const positions = this.#users.position;
     this.#seen.begin(this.#users.bound);
     // `visit` must not look for visible users itself: the round of stamps is shared.
@@ -81,20 +82,21 @@ export class Visibility {
       seen.mark(uid);
       const own = byDefault(uid) ? (positions[uid] as number) : NONE;
       const delivered = this.#kept.position(uid);
-      if (delivered <= published) visit(uid, Math.max(own, delivered));
+      if (delivered <= published) visit(uid, Math.max(own, delivered), own === NONE ? delivered : own);
       // What only a delivery still to come makes visible comes with that delivery.
-      else if (own !== NONE) visit(uid, own);
+      else if (own !== NONE) visit(uid, own, own);
     }
+    const visitByDefault = (uid: number): void => visit(uid, positions[uid] as number, positions[uid] as number);
     const slot = this.#observers.slotOf(observer);
     if (slot >= 0 && this.#interest.wantsAll(slot)) {
       const { bound } = this.#users;
-      for (let uid = 0; uid < bound; uid++) if (seen.mark(uid)) visit(uid, positions[uid] as number);
+      for (let uid = 0; uid < bound; uid++) if (seen.mark(uid)) visitByDefault(uid);
       return;
     }
-    if (seen.mark(observer)) visit(observer, positions[observer] as number);
-    this.#eachRoomMate(observer, visit);
+    if (seen.mark(observer)) visitByDefault(observer);
+    this.#eachRoomMate(observer, visitByDefault);
     if (slot < 0) return;
-    for (const uid of this.#interest.wantedBy(slot)) if (seen.mark(uid)) visit(uid, positions[uid] as number);
+    for (const uid of this.#interest.wantedBy(slot)) if (seen.mark(uid)) visitByDefault(uid);
   }
 
   /** Local users who are not offline and whom `observer`, here or elsewhere, sees or is interested in. */
@@ -107,9 +109,8 @@ export class Visibility {
     return [...uids].filter((uid) => uid >= 0 && users.isLocal(uid) && !users.isOffline(uid));
   }
 
-  #eachRoomMate(observer: number, visit: (uid: number, position: number) => void): void {
+  #eachRoomMate(observer: number, visit: (uid: number) => void): void {
     const { members, ofUser } = this.#rooms;
-    const positions = this.#users.position;
     const seen = this.#seen;
     for (const room of ofUser.values(observer)) {
       const { buffer } = members;
@@ -117,7 +118,7 @@ export class Visibility {
       const end = start + members.size(room);
       for (let at = start; at < end; at++) {
         const uid = buffer[at] as number;
-        if (seen.mark(uid)) visit(uid, positions[uid] as number);
+        if (seen.mark(uid)) visit(uid);
       }
     }
   }
