@@ -392,6 +392,9 @@ describe('disagreement of the two callbacks', () => {
     expect(host.router.getInterestedUsers('@x:test')).toEqual(['@u:test']);
     await host.router.getUsersForStates([u]);
     expect(count(host)).toBe(1);
+    const [line] = host.logger.lines;
+    expect(line?.fields).toEqual({ module: 'a', observer: '@x:test', target: '@u:test' });
+    expect(line?.message).toMatch(/getUsersForStates does not give the observer/);
   });
 
   it('is logged once per module, however often it is counted', async () => {
@@ -400,9 +403,10 @@ describe('disagreement of the two callbacks', () => {
     for (let update = 0; update < 10; update += 1) await host.router.getUsersForStates([u, v]);
     expect(count(host)).toBe(20);
     expect(host.logger.lines.map(({ fields }) => fields)).toEqual([
-      { module: 'a', observer: '@x:test', userId: '@u:test', namedBy: 'getUsersForStates' },
-      { module: 'b', observer: '@x:test', userId: '@u:test', namedBy: 'getUsersForStates' },
+      { module: 'a', observer: '@x:test', target: '@u:test' },
+      { module: 'b', observer: '@x:test', target: '@u:test' },
     ]);
+    expect(host.logger.lines[0]?.message).toMatch(/getInterestedUsers does not name the target/);
   });
 
   it('is not claimed of observers never asked about, of those interested in all, of oneself, or of modules that agree', async () => {

@@ -103,12 +103,15 @@ export class Registration {
     return answer;
   }
 
-  readonly #tell = (found: Disagreement): void => {
+  readonly #tell = ({ observer, userId: target, namedBy }: Disagreement): void => {
     if (this.#disagreed) return;
     this.#disagreed = true;
-    const message =
-      'the two callbacks of a module disagree: the update is delivered, but see its documentation on naming a pair in both';
-    this.#host.logger.warn({ ...this.#labels, ...found }, message);
+    this.#host.logger.warn(
+      { ...this.#labels, observer, target },
+      namedBy === 'getUsersForStates'
+        ? 'the callbacks of a module disagree: getUsersForStates gives the observer the presence of the target, but getInterestedUsers does not name the target for the observer'
+        : 'the callbacks of a module disagree: getInterestedUsers names the target for the observer, but getUsersForStates does not give the observer the presence of the target',
+    );
   };
 }
 
