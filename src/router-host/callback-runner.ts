@@ -16,6 +16,7 @@ import { describeModule, type HostContext } from './host-context.ts';
 import { LogGate } from './log-gate.ts';
 import { Rest } from './rest.ts';
 import { BLOCKED_MS } from './watchdog.ts';
+import { within } from './within.ts';
 
 /** Why an entry of an answer was dropped. */
 export type DropReason = 'user_id' | 'not_in_batch' | 'not_iterable' | 'not_an_update' | 'threw' | 'too_many';
@@ -92,11 +93,16 @@ export class CallbackRunner<Argument, Answer> {
     return this.#wait(call, value, argument);
   }
 
-  /** Aborts the signals of running calls and resolves when they have settled. The caller bounds the wait. */
-  async stop(): Promise<void> {
+  /** Aborts the signals of running calls and resolves when they have settled, or after `timeoutMs` of real time. Never rejects. */
+  async stop(timeoutMs: number): Promise<void> {
     const calls = [...this.#running];
     for (const call of calls) abortContext(call.context, 'the server is stopping');
-    await Promise.all(calls.map((call) => call.settled ?? Promise.resolve()));
+    const settled = Promise.all(calls.map((call) => call.settled ?? Promise.resolve()));
+    try {
+      await within(settled, timeoutMs, this.#options.callback);
+    } catch {
+      this.#host.logger.warn({ ...this.#labels }, 'a callback of a module still runs; the server stops without it');
+    }
   }
 
   #wait(call: Call, promise: PromiseLike<unknown>, argument: Argument): Promise<Answer | undefined> {

@@ -399,11 +399,18 @@ describe('stopping', () => {
   });
 
   it('does not wait for ever for a callback that hangs', async () => {
-    const { host, services } = makeHost({ stopTimeoutMs: 20 });
+    const { host, services, logger } = makeHost({ stopTimeoutMs: 20 });
     const hangs = { getUsersForStates: () => new Promise(() => undefined), getInterestedUsers: () => [] };
     await host.construct(loaded(hangs), services);
     const routes = host.router.getUsersForStates([u]);
     await host.stop();
     expect(routes).toBeInstanceOf(Promise);
+    expect(logger.lines.filter(({ level }) => level === 'warn')).toEqual([
+      {
+        level: 'warn',
+        fields: { module: '0', spec: './router.ts', callback: 'getUsersForStates' },
+        message: 'a callback of a module still runs; the server stops without it',
+      },
+    ]);
   });
 });

@@ -34,6 +34,9 @@ export interface ModuleHostOptions {
   readonly stopTimeoutMs?: number;
 }
 
+/** How long a stop waits for running callbacks, in ms. */
+const CALLBACK_STOP_MS = 2000;
+
 interface Running {
   readonly name: string;
   readonly context: HostContext;
@@ -83,7 +86,8 @@ export class ModuleHost {
 
   /** Stops asking, cancels timers, waits briefly for what runs, and disposes of the modules, last first. Never rejects. */
   async stop(): Promise<void> {
-    await this.#bounded('all', this.#context, 'running callbacks', () => this.router.stop());
+    // Whatever a callback still answers would change nothing: it gets a moment to clean up.
+    await this.router.stop(Math.min(this.#stopTimeoutMs, CALLBACK_STOP_MS));
     for (const { name, context, background, instance } of this.#running.splice(0).reverse()) {
       await this.#bounded(name, context, 'background calls', () => background.stop());
       await this.#bounded(name, context, 'dispose', () => dispose(instance));

@@ -69,10 +69,10 @@ export class PresenceRouter implements Router {
     else for (const userId of list) this.#merged.delete(userId);
   }
 
-  /** Aborts what is running and waits for it; the caller bounds the wait. Nothing is asked any more. */
-  async stop(): Promise<void> {
+  /** Aborts what is running and waits for it, `timeoutMs` of real time at most. Nothing is asked any more. Never rejects. */
+  async stop(timeoutMs = 2000): Promise<void> {
     const registrations = this.#registrations.splice(0);
-    await Promise.all(registrations.map((registration) => registration.stop()));
+    await Promise.all(registrations.map((registration) => registration.stop(timeoutMs)));
   }
 
   #askRoutes(batch: UpdateBatch, from: number, answers: CheckedRoutes[]): RoutingAnswer | Promise<RoutingAnswer> {

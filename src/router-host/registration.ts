@@ -92,8 +92,8 @@ export class Registration {
     this.#host.metrics.remembered.set(this.#memory.size, this.#labels);
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.#routes.stop(), this.#interest.stop()]);
+  async stop(timeoutMs: number): Promise<void> {
+    await Promise.all([this.#routes.stop(timeoutMs), this.#interest.stop(timeoutMs)]);
   }
 
   #remember(userId: UserId, answer: Interest | undefined): Interest | undefined {
