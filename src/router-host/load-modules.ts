@@ -75,12 +75,24 @@ async function loadModule(
     exported = await within(importer.import(file), timeoutMs, 'the import');
   } catch (thrown) {
     const cause = toPlainError(thrown);
-    const message = `${where}: ${file} could not be imported: ${cause.message}`;
+    const message = `${where}: ${file} could not be imported: ${explainImport(cause.message, file)}`;
     throw new ModuleLoadError(entry.module, 'import_failed', message, { cause });
   }
 
   const definition = pickExport(exported, entry, where, file);
   return { ...entry, ...(await prepareModule(definition, entry, file, timeoutMs)) };
+}
+
+/** The loader's message on one line: what is wrong, where, and in which file if it is another one. */
+function explainImport(message: string, file: string): string {
+  const [text = '', stack = ''] = message.split(/\n\s*Require stack:/);
+  const [what = '', where = ''] = text.split('\n').flatMap((line) => line.trim() || []);
+  const [, importer] = /^\s*- (.+)/.exec(stack) ?? [];
+  return [
+    what,
+    where === '' ? '' : /:\d+$/.test(where) ? ` at ${where}` : `: ${where}`,
+    importer === undefined || importer === file ? '' : `, imported by ${importer}`,
+  ].join('');
 }
 
 function notFound(where: string, specifier: string, configDir: string): string {
@@ -111,9 +123,13 @@ function pickExport(exported: unknown, entry: ModuleEntry, where: string, file: 
     if (names.get('default') !== undefined) return names.get('default');
     const [only, ...others] = [...names.values()].filter((value) => typeof value === 'function');
     if (only !== undefined && others.length === 0) return only;
+    const advice =
+      names.size === 0
+        ? 'Export a class, as in "export default class MyRouter { … }"'
+        : `Name one, as in "${specifier}#MyRouter"`;
     const message =
       `${where}: ${file} has no default export and ${only === undefined ? 'no' : 'more than one'} exported class or function; ` +
-      `${list}. Name one, as in "${specifier}#MyRouter"`;
+      `${list}. ${advice}`;
     throw new ModuleLoadError(entry.module, 'export_missing', message);
   };
 

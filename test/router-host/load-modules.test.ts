@@ -143,6 +143,26 @@ describe('importing', () => {
   });
 });
 
+describe('what the loader says', () => {
+  it.each([
+    ['a missing import', "import x from './gone.ts'; export default x;", "Cannot find module './gone.ts'"],
+    ['a missing package', "import x from 'gone'; export default x;", "Cannot find module 'gone'"],
+    [
+      'a missing import of an import',
+      "import x from './helper.ts'; export default x;",
+      "Cannot find module './gone.ts', imported by DIR/helper.ts",
+    ],
+    ['a syntax error', 'export default class {{{', 'ParseError: Unexpected token at DIR/router.ts:1:22'],
+    ['several lines', 'throw new Error("one\\n\\n  two\\nthree")', 'one: two'],
+  ])('is one line about %s', async (_what, text, says) => {
+    file('helper.ts', "import x from './gone.ts'; export default x;");
+    file('router.ts', text);
+    expect((await problemOf('./router.ts')).message).toBe(
+      `modules[0] (./router.ts): ${join(dir, 'router.ts')} could not be imported: ${says.replaceAll('DIR', dir)}`,
+    );
+  });
+});
+
 describe('importing for ever', () => {
   it('ends at a deadline', async () => {
     file('router.ts', 'await new Promise(() => setInterval(() => {}, 1e6).unref()); export default 1;');
@@ -178,7 +198,7 @@ describe('choosing the export', () => {
       'export const a = 1;',
       'has no default export and no exported class or function; it exports a. Name one',
     ],
-    ['./router.ts', 'console.info;', 'it exports nothing'],
+    ['./router.ts', 'console.info;', 'it exports nothing. Export a class, as in "export default class'],
     ['./router.ts#Router', 'export class Rooter {}', 'has no export "Router"; it exports Rooter'],
   ])('says what there is when %s has %j', async (module, text, says) => {
     file('router.ts', text);
