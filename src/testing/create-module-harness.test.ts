@@ -179,6 +179,20 @@ describe('createModuleHarness', () => {
 
   it('says clearly what a test got wrong', async () => {
     await using harness = await createModuleHarness(Idle);
+    const before = harness.now();
+    await expect(harness.advance({ minute: 3 } as never)).rejects.toThrow(
+      new TypeError('advance: "minute" is not known; give minutes, seconds or ms'),
+    );
+    await expect(harness.advance({ minutes: '3' as never })).rejects.toThrow(
+      new TypeError('advance: minutes is "3" rather than a number from 0'),
+    );
+    await expect(harness.advance({ seconds: -1 })).rejects.toThrow(TypeError);
+    expect(harness.now()).toBe(before);
+    for (const userId of [bob, '@far:island'] as const) {
+      await expect(harness.setPresence(userId, { state: 'onlin' as never })).rejects.toThrow(
+        new TypeError('setPresence: "onlin" is not a presence state'),
+      );
+    }
     expect(() => harness.received(alice)).toThrow("await harness.connect('@alice:example.org') first");
     await expect(harness.connect('@far:island')).rejects.toThrow('@far:island is not a user of example.org');
     await expect(harness.sync('@far:island')).rejects.toThrow('only those have clients here');

@@ -5,7 +5,9 @@
  */
 import type { RecordingLogger } from '../adapters/memory/index.ts';
 import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts';
+import { isPresenceState } from '../matrix/presence-state.ts';
 import type { SyncSession } from '../presence/index.ts';
+import { show } from '../router-host/describe-value.ts';
 import type {
   HarnessRooms,
   InstanceOf,
@@ -114,6 +116,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     },
 
     async setPresence(userId, { state, statusMsg = null }) {
+      if (!isPresenceState(state)) throw new TypeError(`setPresence: ${show(state)} is not a presence state`);
       if (!isLocal(userId)) {
         await harness.receiveFromServer(serverNameOf(userId), [{ userId, state, statusMsg }]);
         return;
@@ -170,7 +173,8 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
       for (const client of clients.values()) client.clear();
     },
 
-    async advance({ seconds = 0, minutes = 0, ms = 0 }) {
+    async advance(by) {
+      const { seconds = 0, minutes = 0, ms = 0 } = checkDuration(by);
       await settle();
       await clock.advance(minutes * 60_000 + seconds * 1000 + ms);
       await settle();
@@ -208,6 +212,18 @@ function describeLine({
   if (err instanceof Error) return `${message}: ${err.message}`;
   const details = Object.entries(others).map(([name, value]) => `${name} ${String(value)}`);
   return details.length === 0 ? message : `${message} (${details.join(', ')})`;
+}
+
+/** Tests can be written in plain JavaScript, and time that does not move is hard to find. */
+function checkDuration(by: { seconds?: number; minutes?: number; ms?: number }): typeof by {
+  for (const [unit, value] of Object.entries(by)) {
+    if (!['minutes', 'seconds', 'ms'].includes(unit)) {
+      throw new TypeError(`advance: ${show(unit)} is not known; give minutes, seconds or ms`);
+    }
+    if (value === undefined || (Number.isFinite(value) && value >= 0)) continue;
+    throw new TypeError(`advance: ${unit} is ${show(value)} rather than a number from 0`);
+  }
+  return by;
 }
 
 function listOf(users: UserId | readonly UserId[]): readonly UserId[] {
