@@ -4,6 +4,7 @@
  * Nothing is authenticated here. The body limit and a deadline apply; a throw is a 500 without detail, a deadline a 504.
  * Source: product decision on `api.registerWebResource`.
  */
+import { MatrixError } from '../matrix/errors.ts';
 import type { Exchange } from './exchange.ts';
 
 export type WebResourceHandler = (request: Request) => Promise<Response>;
@@ -30,6 +31,9 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
+/** What a URL makes a way upwards of, a backslash and encoded dots included: the path would not be below the module's. */
+const DOT_SEGMENT = /[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i;
+
 /** Answers `exchange`, whose body has been read. Rejects with what the handler threw, unless the answer has begun. */
 export async function serveWebResource(
   handler: WebResourceHandler,
@@ -55,6 +59,8 @@ export async function serveWebResource(
       exchange.sendJson(504, JSON.stringify({ errcode: 'M_UNKNOWN', error: 'The resource did not answer in time' }));
       return;
     }
+    // Before the answer begins: afterwards nothing is left but to cut the connection.
+    assertSendable(response);
     if (!exchange.takeOver(response.status)) return;
     await Promise.race([writeResponse(exchange, response), deadline]);
     if (!exchange.outgoing.writableEnded) exchange.outgoing.destroy();
@@ -70,7 +76,10 @@ function toRequest(exchange: Exchange, protocol: string, signal: AbortSignal): R
     const name = rawHeaders[i] ?? '';
     if (!HOP_BY_HOP.has(name.toLowerCase())) headers.append(name, rawHeaders[i + 1] ?? '');
   }
-  const url = new URL(exchange.url, `${protocol}://${parsed.host ?? 'localhost'}`);
+  const base = `${protocol}://${parsed.host ?? 'localhost'}`;
+  if (!URL.canParse(base)) throw new MatrixError(400, 'M_INVALID_PARAM', "The header 'Host' names no host");
+  if (DOT_SEGMENT.test(exchange.path)) throw new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request');
+  const url = new URL(exchange.url, base);
   const withBody = exchange.hasBody && exchange.method !== 'GET' && exchange.method !== 'HEAD';
   return new Request(url, {
     method: exchange.method,
@@ -80,9 +89,17 @@ function toRequest(exchange: Exchange, protocol: string, signal: AbortSignal): R
   });
 }
 
+function assertSendable({ status, body, bodyUsed }: Response): void {
+  // 0 is what Response.error() has.
+  if (status < 200) throw new TypeError(`a web resource answered with the status ${status}`);
+  if (bodyUsed || body?.locked === true) throw new TypeError('a web resource answered with a body that is in use');
+}
+
 async function writeResponse(exchange: Exchange, response: Response): Promise<void> {
   const { outgoing } = exchange;
   outgoing.statusCode = response.status;
+  // A length that is not the body's would make the rest of it look like the next answer.
+  outgoing.strictContentLength = exchange.method !== 'HEAD';
   for (const [name, value] of response.headers) {
     if (!HOP_BY_HOP.has(name)) outgoing.appendHeader(name, value);
   }

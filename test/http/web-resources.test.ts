@@ -79,6 +79,54 @@ describe('web resources of modules', () => {
     }
   });
 
+  it('are a 500, too, when their answer cannot be sent', async () => {
+    const used = async (): Promise<Response> => {
+      const response = new Response('read already');
+      await response.text();
+      return response;
+    };
+    const locked = async (): Promise<Response> => {
+      const response = new Response('being read');
+      response.body?.getReader();
+      return response;
+    };
+    for (const handler of [used, locked, () => Promise.resolve(Response.error())]) {
+      await using server = await serve(handler);
+      expect((await fetch(`${server.baseUrl}/hook`)).status).toBe(500);
+    }
+  });
+
+  it.each([2, 99])('do not get bytes past the end of their answer by saying that it has %i', async (length) => {
+    await using server = await serve(
+      async () => new Response('HTTP/1.1 200 OK', { headers: { 'content-length': String(length) } }),
+    );
+    await expect(fetch(`${server.baseUrl}/hook`).then((response) => response.text())).rejects.toThrow(/./);
+    const client = await openRaw(server.port);
+    client.write('GET /hook HTTP/1.1\r\nHost: x\r\n\r\n');
+    await client.closed;
+    expect(client.text()).not.toMatch(/HTTP\/1\.1 200 OK$/);
+  });
+
+  it('are not asked for a host that is none, or for what is not below their path', async () => {
+    const asked: string[] = [];
+    await using server = await serve(async (request) => {
+      asked.push(request.url);
+      return new Response('asked');
+    });
+    const ask = async (path: string, host = 'x'): Promise<string> => {
+      const client = await openRaw(server.port);
+      client.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      await client.closed;
+      return client.text().split(' ')[1] ?? '';
+    };
+    for (const host of ['%%%', 'a b', '[', 'x:99999']) expect(await ask('/hook', host), host).toBe('400');
+    for (const way of ['/..', '/../x', '/a/%2E%2e/../x', '/a\\..\\..\\x', '/.']) {
+      expect(await ask(`/hook${way}`), way).toBe('404');
+    }
+    expect(asked).toEqual([]);
+    expect(await ask('/hook/..a/.well-known')).toBe('200');
+  });
+
   it('are cut off at the deadline, with their signal aborted', async () => {
     let signal: AbortSignal | undefined;
     await using server = await serve(
