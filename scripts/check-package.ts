@@ -16,6 +16,10 @@ import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** What configurations, messages and examples point to. */
+const PRINTED_DOCS = ['config', 'module-api']
+  .map((page) => `docs/reference/${page}.md`)
+  .concat('docs/guide/writing-a-module.md');
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
 
@@ -57,7 +61,14 @@ function pack(folder: string): string {
   const targets = Object.values<string | Record<string, string>>(manifest.exports).flatMap((target) => {
     return typeof target === 'string' ? [target] : Object.values(target);
   });
-  for (const target of [...targets, ...Object.values<string>(manifest.bin), 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const target of [
+    ...targets,
+    ...Object.values<string>(manifest.bin),
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    ...PRINTED_DOCS,
+  ]) {
     const path = target.replace(/^\.\//, '');
     assert(paths.has(path), `the tarball lacks ${path}`);
   }
