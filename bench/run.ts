@@ -10,6 +10,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { engineRows } from './engine/rows.ts';
 import { deliveryRows, FULL_SCALE, idleRows, requestRows, type ScenarioScale, startRows } from './load/scenarios.ts';
 import { type BenchReport, type BenchRow, formatNumber } from './row.ts';
 
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<read
   requests: requestRows,
   idle: idleRows,
   start: startRows,
+  engine: engineRows,
 };
 
 const { values, positionals } = parseArgs({

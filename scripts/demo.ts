@@ -190,5 +190,5 @@ await main().catch((error: unknown) => {
   );
   process.exitCode = 1;
 });
-// The SDK leaves timers behind that would hold the terminal for another minute; everything of ours is closed by now.
+// oxlint-disable-next-line no-restricted-properties -- the SDK's timers would hold the terminal for another minute; ours are closed
 process.exit();

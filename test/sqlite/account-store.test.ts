@@ -49,15 +49,18 @@ for (const driver of availableDrivers()) {
       const user = { passwordHash: null, isAdmin: false, userType: null, creationTs: 1, displayname: null };
       await store.createUser({ ...user, userId: '@alice:test' }, null);
       const content = { text: 'x'.repeat(20_000) };
-      let failure: unknown = null;
       let written = 0;
-      for (; failure === null && written < 100; written++) {
-        await store.putAccountData('@alice:test', null, `type-${written}`, content, 1000).catch((error: unknown) => {
-          failure = error;
-        });
-      }
+      const fill = async (): Promise<void> => {
+        for (; written < 100; written++) {
+          await store.putAccountData('@alice:test', null, `type-${written}`, content, 1000);
+        }
+      };
+      const failure: unknown = await fill().then(
+        () => null,
+        (error: unknown) => error,
+      );
       expect(failure).toMatchObject({ code: 'PRESENCE_ERR_PORT', transient: true });
-      expect(await store.findAccountData('@alice:test', null, `type-${written - 1}`)).toBeNull();
+      expect(await store.findAccountData('@alice:test', null, `type-${written}`)).toBeNull();
       expect(await store.findAccountData('@alice:test', null, 'type-0')).toEqual(content);
       db.close();
     });
