@@ -25,7 +25,7 @@ export interface Logging {
 }
 
 export function createLogging(options: LoggingOptions): Logging {
-  const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
+  const isPretty = isPrettyFormat(options.format);
   const stdout = options.destination ?? pino.destination({ dest: 1, sync: true });
   const stream = isPretty ? prettyStream(options.destination) : stdout;
   // The threshold is ours, because a pino child keeps the level that its parent had when it was made.
@@ -46,6 +46,11 @@ export function createLogging(options: LoggingOptions): Logging {
       threshold.value = SEVERITY[level];
     },
   };
+}
+
+/** Whether lines are for people. */
+export function isPrettyFormat(format: LoggingOptions['format']): boolean {
+  return format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
 }
 
 const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 };
@@ -79,7 +84,8 @@ function wrap(target: PinoLogger, threshold: { readonly value: number }): Logger
 
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return redact(error);
-  const { type, message, stack, ...rest } = stdSerializers.err(error);
+  // Modules throw errors whose members are anything.
+  const { type, message, stack, ...rest }: Record<string, unknown> = stdSerializers.err(error);
   // What a module threw may have no frames that would help anybody.
   const text = stack === '' ? {} : { stack: redactText(String(stack)) };
   return { type, message: redactText(String(message)), ...text, ...redact(rest) };
