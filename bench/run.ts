@@ -5,16 +5,12 @@
  * they work. Benchmarks are never tests: a slow machine makes nothing fail, a missed target is only said.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, release, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { engineRows } from './engine/rows.ts';
 import { deliveryRows, FULL_SCALE, idleRows, requestRows, type ScenarioScale, startRows } from './load/scenarios.ts';
-import { type BenchReport, type BenchRow, formatNumber } from './row.ts';
+import { describeMachine, ROOT, saveResult } from './results.ts';
+import { type BenchRow, formatNumber } from './row.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const QUICK_SCALE: ScenarioScale = {
   runs: 1,
   observers: 50,
@@ -55,16 +51,9 @@ async function main(): Promise<void> {
     console.error(`measuring: ${name} …`);
     const measured = await BENCHMARKS[name]!(values.quick ? QUICK_SCALE : FULL_SCALE);
     rows.push(...measured);
-    if (description !== null) save(name, { startedAt, ...description, rows: measured });
+    if (description !== null) saveResult(name, { startedAt, ...description, rows: measured });
   }
   printTable(rows);
-}
-
-/** One file a benchmark, so that one can be run again by itself. */
-function save(name: string, report: BenchReport): void {
-  const dir = join(ROOT, 'bench/results');
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
 }
 
 function printTable(rows: readonly BenchRow[]): void {
@@ -73,18 +62,4 @@ function printTable(rows: readonly BenchRow[]): void {
     console.log(`${isMet ? 'met   ' : 'MISSED'}  ${what}`);
     console.log(`        ${formatNumber(measured)} ${unit}${against}: ${formatNumber(value)} (${target})`);
   }
-}
-
-function describeMachine(): Pick<BenchReport, 'machine' | 'nodeVersion' | 'commit'> {
-  const git = (...args: string[]): string => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-  return {
-    machine: {
-      cpu: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
-      memoryBytes: totalmem(),
-      os: `${platform()} ${release()} ${arch()}`,
-    },
-    nodeVersion: process.version,
-    commit: { id: git('rev-parse', '--short', 'HEAD'), date: git('log', '-1', '--format=%cI') },
-  };
 }

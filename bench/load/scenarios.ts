@@ -22,7 +22,7 @@ export interface ScenarioScale {
 }
 
 export const FULL_SCALE: ScenarioScale = {
-  runs: 7,
+  runs: 5,
   observers: 200,
   changes: 250,
   requests: 30_000,
@@ -48,7 +48,7 @@ export async function deliveryRows({ runs, observers, changes }: ScenarioScale):
   });
   const figures: Record<'hub' | 'shared' | 'routed', number[]> = { hub: [], shared: [], routed: [] };
   const measure = async (name: keyof typeof figures, server: MeasuredProcess, users: readonly LoadUser[]) => {
-    const loop = { server, users, warmUpChanges: Math.ceil(changes / 4), changes, isHub: name === 'hub' };
+    const loop = { server, users, warmUpChanges: Math.ceil(changes / 2), changes, isHub: name === 'hub' };
     figures[name].push((await closedLoop(loop)).deliveriesPerCpuSecond);
   };
   for (let run = 0; run < runs; run += 1) {

@@ -192,20 +192,3 @@ function countMissed(clients: readonly SoakClient[]): number {
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-if (process.argv[1]?.endsWith('soak.ts') === true) {
-  const { values } = parseArgs({
-    options: {
-      clients: { type: 'string', default: '2000' },
-      changing: { type: 'string', default: '200' },
-      minutes: { type: 'string', default: '3' },
-    },
-  });
-  const result = await soak({
-    clients: Number(values.clients),
-    changing: Number(values.changing),
-    minutes: Number(values.minutes),
-  });
-  console.log(JSON.stringify(result, null, 2));
-  if (result.errors.length > 0 || result.missedFinalStates > 0) process.exitCode = 1;
-}
