@@ -19,7 +19,7 @@ export class BackgroundCalls {
   constructor(module: string, host: HostContext) {
     this.#host = host;
     this.#module = module;
-    this.#section = host.watchdog.section(module, 'background');
+    this.#section = host.watchdog.section(module, 'background', host.spec);
   }
 
   /** Whether anything has ever been asked of it. */

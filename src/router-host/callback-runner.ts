@@ -60,7 +60,7 @@ export class CallbackRunner<Argument, Answer> {
     this.#log = new LogGate(host.clock, (fields, message) => host.logger.warn(fields, message));
     this.#labels = { module, callback };
     this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, { ...this.#labels, outcome }]));
-    this.#section = host.watchdog.section(module, callback);
+    this.#section = host.watchdog.section(module, callback, host.spec);
     this.#drop = (reason, value) => {
       host.metrics.dropped.inc({ ...this.#labels, reason });
       const describe = (): LogFields => ({ ...this.#labels, reason, ...describeDrop(reason, value, limits) });

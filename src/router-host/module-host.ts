@@ -133,7 +133,7 @@ export class ModuleHost {
         if (!isConstructing) throw new Error(`${member} is possible only while the module is being constructed`);
       },
     });
-    const section = this.#context.watchdog.section(name, 'construction');
+    const section = this.#context.watchdog.section(name, 'construction', module.module);
     const previous = this.#context.watchdog.enter(section);
     try {
       const constructing = constructModule(module.definition, module.config, api);

@@ -19,9 +19,10 @@ export const POLL_MS = 250;
 
 export interface WatchdogThreadData {
   readonly cells: Int32Array;
-  readonly sections: readonly (readonly [module: string, activity: string])[];
+  readonly sections: readonly (readonly [module: string, activity: string, spec: string | undefined])[];
   readonly thresholdMs: number;
   readonly fd: number;
+  readonly pretty: boolean;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
@@ -29,7 +30,7 @@ export const WATCHDOG_THREAD = `
   'use strict';
   const { writeSync } = require('node:fs');
   const { parentPort, workerData } = require('node:worker_threads');
-  const { cells, thresholdMs, fd, fields } = workerData;
+  const { cells, thresholdMs, fd, pretty, fields } = workerData;
   const sections = [...workerData.sections];
   parentPort.on('message', (section) => sections.push(section));
   parentPort.unref();
@@ -37,10 +38,15 @@ export const WATCHDOG_THREAD = `
   const watched = { calls: { key: '', since: 0, told: false }, loop: { key: '', since: 0, told: false } };
 
   function tell(section, blockedMs, message) {
-    const [module, callback] = sections[section - 1] ?? ['several', 'several'];
-    const line = { level: 'warn', time: new Date().toISOString(), ...fields, module, callback, blockedMs: Math.round(blockedMs), msg: message };
+    const [module, callback, spec] = sections[section - 1] ?? ['several', 'several'];
+    const now = new Date();
+    const details = { ...fields, module, spec, callback, blockedMs: Math.round(blockedMs) };
+    const clock = now.toTimeString().slice(0, 8) + '.' + String(now.getMilliseconds()).padStart(3, '0');
+    const line = pretty
+      ? '[' + clock + '] WARN: ' + message + ' ' + JSON.stringify(details)
+      : JSON.stringify({ level: 'warn', time: now.toISOString(), ...details, msg: message });
     try {
-      writeSync(fd, JSON.stringify(line) + '\\n');
+      writeSync(fd, line + '\\n');
     } catch {}
   }
 

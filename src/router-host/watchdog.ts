@@ -18,8 +18,12 @@ import {
 } from './watchdog-thread.ts';
 
 export interface Watchdog {
-  /** Names a section, once at construction. Returns its number. */
-  section(module: string, activity: string): number;
+  /**
+   * Names a section, once at construction. Returns its number.
+   *
+   * @param spec - the module's file and export
+   */
+  section(module: string, activity: string, spec?: string): number;
   /** The main thread enters a section. Returns the one it was in, which `leave` wants back. A few nanoseconds. */
   enter(section: number): number;
   leave(previous: number): void;
@@ -36,6 +40,8 @@ export interface WatchdogOptions {
   readonly thresholdMs?: number;
   /** Where the thread writes its lines: 1 for standard output, 2 for standard error. @default 2 */
   readonly fd?: number;
+  /** Lines for people, as the logger's, rather than JSON. @default false */
+  readonly pretty?: boolean;
   /** Members that every log line of this process has, such as `pid`. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
@@ -53,9 +59,14 @@ export const NO_WATCHDOG: Watchdog = {
   stop: () => Promise.resolve(),
 };
 
-export function createWatchdog({ thresholdMs = BLOCKED_MS, fd = 2, fields = {} }: WatchdogOptions = {}): Watchdog {
+export function createWatchdog({
+  thresholdMs = BLOCKED_MS,
+  fd = 2,
+  pretty = false,
+  fields = {},
+}: WatchdogOptions = {}): Watchdog {
   const cells = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
-  const sections: [module: string, activity: string][] = [];
+  const sections: [module: string, activity: string, spec: string | undefined][] = [];
   const pending = new Map<number, number>();
   let worker: Worker | undefined;
   let beat: NodeJS.Timeout | undefined;
@@ -67,10 +78,10 @@ export function createWatchdog({ thresholdMs = BLOCKED_MS, fd = 2, fields = {} }
   };
 
   return {
-    section(module, activity) {
-      const section = sections.push([module, activity]);
+    section(module, activity, spec) {
+      const section = sections.push([module, activity, spec]);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-      worker?.postMessage([module, activity]);
+      worker?.postMessage([module, activity, spec]);
       return section;
     },
     enter(section) {
@@ -97,7 +108,7 @@ export function createWatchdog({ thresholdMs = BLOCKED_MS, fd = 2, fields = {} }
     },
     start() {
       if (worker !== undefined) return;
-      const workerData: WatchdogThreadData = { cells, sections, thresholdMs, fd, fields };
+      const workerData: WatchdogThreadData = { cells, sections, thresholdMs, fd, pretty, fields };
       worker = new Worker(WATCHDOG_THREAD, { eval: true, workerData, resourceLimits: { maxOldGenerationSizeMb: 16 } });
       worker.on('error', () => undefined);
       worker.unref();

@@ -32,7 +32,7 @@ export class WebResources {
       host.logger.warn({ module, path: clean, owner: owner.module }, 'a web resource has an owner already');
       return;
     }
-    const section = host.watchdog.section(module, `web resource ${clean}`);
+    const section = host.watchdog.section(module, `web resource ${clean}`, host.spec);
     const answer: GuardedHandler = (request) => this.#answer(module, section, handler, request, host);
     this.#resources.set(clean, { module, answer });
   }

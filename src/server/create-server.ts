@@ -4,6 +4,7 @@
  * Start: modules' files, database, homeserver, presence, modules' constructors, listeners. A stop goes back the same way, and so
  * does a start that fails.
  */
+import { isPrettyFormat } from '../adapters/logging/pino-logger.ts';
 import type { Config } from '../config/config.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
@@ -39,7 +40,8 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     open.database = storage.database;
     const homeserver = await buildHomeserver(foundation, storage);
     // A clock that a test moves knows nothing of a process that is held up.
-    const host = new ModuleHost({ clock, logger, metrics, watchdog: overrides.clock === undefined ? { fd: 1 } : null });
+    const watchdog = overrides.clock === undefined ? { fd: 1, pretty: isPrettyFormat(config.log.format) } : null;
+    const host = new ModuleHost({ clock, logger, metrics, watchdog });
     const presence = await startPresence(foundation, storage, homeserver, host.router);
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
     open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits });

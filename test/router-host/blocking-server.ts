@@ -13,7 +13,7 @@ const host = new ModuleHost({
   clock: createSystemClock(),
   logger: new SilentLogger(),
   metrics,
-  watchdog: { fields: { pid: 4711 } },
+  watchdog: { fields: { pid: 4711 }, pretty: how === 'pretty' },
 });
 
 function block(ms: number): void {
@@ -26,7 +26,7 @@ function slow(_config: unknown, api: ModuleApi) {
   if (how === 'background') api.delayedBackgroundCall(600, () => block(2500));
   return {
     getUsersForStates: async () => {
-      if (how === 'sync') block(2500);
+      if (how === 'sync' || how === 'pretty') block(2500);
       if (how === 'after-await') {
         await wait(10);
         block(2500);

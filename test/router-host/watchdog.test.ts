@@ -10,7 +10,9 @@ afterEach(() => {
 });
 
 /** Runs a process whose module blocks as `how` says; its standard error, line by line, and its result. */
-function run(how: string): Promise<{ lines: Record<string, unknown>[]; result: Record<string, unknown> }> {
+function run(
+  how: string,
+): Promise<{ stderr: string; lines: Record<string, unknown>[]; result: Record<string, unknown> }> {
   const child = spawn(process.execPath, [runner, program, how], { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   const output = { stdout: '', stderr: '' };
@@ -24,7 +26,11 @@ function run(how: string): Promise<{ lines: Record<string, unknown>[]; result: R
         return;
       }
       const lines = output.stderr.split('\n').filter((line) => line.startsWith('{'));
-      resolve({ lines: lines.map((line) => JSON.parse(line)), result: JSON.parse(output.stdout) });
+      resolve({
+        stderr: output.stderr,
+        lines: lines.map((line) => JSON.parse(line)),
+        result: JSON.parse(output.stdout),
+      });
     });
   });
 }
@@ -37,6 +43,7 @@ describe('the watchdog', () => {
       level: 'warn',
       pid: 4711,
       module: 'slow',
+      spec: './slow.ts',
       callback: 'getUsersForStates',
       msg: 'a module is holding up the whole process',
     });
@@ -56,6 +63,13 @@ describe('the watchdog', () => {
     });
     expect(Date.parse(String(lines[0]?.['time']))).toBeLessThan(Number(result['unblockedTs']));
     expect(result).toMatchObject({ blocked: 1, ok: 0 });
+  });
+
+  it('writes a line for people where the log is for people', async () => {
+    const { stderr } = await run('pretty');
+    expect(stderr).toMatch(
+      /^\[\d\d:\d\d:\d\d\.\d{3}\] WARN: a module is holding up the whole process \{.*"module":"slow","spec":".\/slow.ts",.*\}$/m,
+    );
   });
 
   it('notices web resources and background calls as well', async () => {
