@@ -98,19 +98,19 @@ describe('what getUsersForStates returns', () => {
     ['not_an_update', '7', { '@x:test': [7, {}] }],
     ['not_an_update', 'a plain object', { '@x:test': [{ userId: null }] }],
     ['threw', 'no', new Map([['@x:test', { [Symbol.iterator]: () => raise(new Error('no')) }]])],
-  ])('has the first wrong value in the log: %s', (reason, value, answer) => {
+  ])('has the first wrong value in the log: %s', async (reason, value, answer) => {
     const { router, logger } = createTestRouter([{ getUsersForStates: () => answer }]);
-    void router.getUsersForStates([u, v]);
+    await router.getUsersForStates([u, v]);
     expect(logger.lines.map(({ fields }) => fields)).toEqual([
       { module: 'a', callback: 'getUsersForStates', reason, value },
     ]);
   });
 
-  it('says how many entries are looked at when there are more', () => {
+  it('says how many entries are looked at when there are more', async () => {
     const { router, logger } = createTestRouter([{ getInterestedUsers: () => ['@a:test', '@b:test'] }], {
       maxEntries: 1,
     });
-    void router.getInterestedUsers('@x:test');
+    await router.getInterestedUsers('@x:test');
     expect(logger.lines[0]?.fields).toMatchObject({ reason: 'too_many', maxEntries: 1 });
   });
 

@@ -294,7 +294,7 @@ describe('PresenceRouter', () => {
   ])('says once what went wrong, without frames of the server: %s', async (reason, callback, says) => {
     const { router, logger } = createTestRouter([{ getUsersForStates: callback }]);
     await router.getUsersForStates([u]);
-    const { err } = logger.lines[0]?.fields as { err: Error };
+    const { err } = logger.lines[0]!.fields as unknown as { err: Error };
     expect(err.message).toBe(`getUsersForStates of module a ${reason}${says}`);
     expect(err.cause).toBeUndefined();
     expect(err.stack).not.toContain('callback-runner');
