@@ -113,11 +113,12 @@ export class Collector {
       const resume = gone.length > 0 ? oddFrom(due?.from ?? 0) : null;
       return { uids: uidsOf([...first, ...listed].sort(byPosition)), next: { position, resume } };
     }
+    const goneBefore = gone.filter((one) => due !== null && one.position < due.dueAt).sort(byPosition);
+    if (goneBefore.length === 0) first.unshift(...gone.filter((one) => one.position === due?.dueAt));
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
     const room = limit - takenFirst.length;
     if (due === null || gone.length === 0) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
-    const goneBefore = gone.filter((one) => one.position < due.dueAt).sort(byPosition);
     if (goneBefore.length > 0) return this.#cutBefore(due, takenFirst, goneBefore, room);
     const before = listed.filter((one) => one.position <= due.dueAt);
     return this.#cutSnapshot(slot, takenFirst, before, room, due.dueAt);
@@ -184,7 +185,7 @@ export class Collector {
     const news: Candidate[] = [];
     if (slot >= 0) {
       inboxes.visit(slot, since, this.#published, (uid, position) => {
-        if (visibility.mayBeTold(observer, uid, position) && this.#isAccepted(uid, options)) {
+        if (visibility.mayBeTold(observer, uid) && this.#isAccepted(uid, options)) {
           this.#add(news, uid, position);
         }
       });

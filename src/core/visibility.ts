@@ -46,12 +46,14 @@ export class Visibility {
   }
 
   /**
-   * Whether what was told at `position` may be shown: a kept answer alone lets an observer see what it was given for, not the source's
-   * later updates, which the routers have not decided about yet.
+   * Whether the source's newest update may be shown to somebody who was told of the source: a kept answer alone is for the update it was
+   * given for, and the routers have still to decide about a newer one.
    */
-  mayBeTold(observer: number, source: number, position: number): boolean {
+  mayBeTold(observer: number, source: number): boolean {
     if (this.seesByDefault(observer, source)) return true;
-    return this.#kept.names(source, observer) && position <= this.#kept.position(source);
+    return (
+      this.#kept.names(source, observer) && (this.#users.position[source] as number) <= this.#kept.position(source)
+    );
   }
 
   /** `canSee` without kept answers: what `publish` tells without asking routers. */

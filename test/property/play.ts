@@ -364,7 +364,11 @@ export class Play {
         ok(!isOffline(source) || withOffline || extras.includes(source), 'no offline users in a snapshot');
       return;
     }
-    const gained = observer.told.some(({ how, position }) => how === 'gain' && position > since.position);
+    // A small inbox may have lost any entry that no record position leads back to, and then asks for a snapshot.
+    const isSmall = this.options.limits.maxPendingPerObserver < 100;
+    const gained = observer.told.some(
+      ({ how, position }) => (isSmall ? how !== 'update' : how === 'gain') && position > since.position,
+    );
     const wantedAll = (this.#wantedAllAt.get(user) ?? 0) > since.position;
     if (wantedAll || gained || (this.#inexactUpTo.get(user) ?? 0) > since.position) return;
     if (includeOffline && since.resume !== null) return;

@@ -418,9 +418,9 @@ export class ReferenceModel {
       const isNew = told.position > position && told.position <= until && !told.isVoid;
       // Who went offline since is not part of a gain, and the update that says so is told by itself.
       const isGone = told.how === 'gain' && !this.#isThere(told.source);
-      // What was told by default routing is not shown on the strength of a kept answer that came before it.
-      const { kept } = this.user(told.source);
-      const isRouted = kept.to.has(observer) && told.position <= kept.position && kept.position <= until;
+      // A kept answer alone is for the update it was given for; the routers still have to decide about a newer one.
+      const { kept, position: newest } = this.user(told.source);
+      const isRouted = kept.to.has(observer) && newest <= kept.position && kept.position <= until;
       if (!isRouted && !this.seesByDefault(observer, told.source)) continue;
       if (isNew && !isGone && visible.includes(told.source)) owed.add(told.source);
     }
