@@ -4,7 +4,7 @@
  * Connected users change their status in turn; every turn is taken and published, inboxes are written, and every observer collects
  * now and then, as clients do. Time is CPU time of the process, so that other programs do not count.
  */
-import { createPopulation, type PopulationOptions, START_TS } from './population.ts';
+import { cpuMs, createPopulation, type PopulationOptions, START_TS } from './population.ts';
 
 export interface DeliveriesResult {
   readonly users: number;
@@ -76,9 +76,4 @@ export function measureDeliveries(
     pairsPerUpdate: Math.round(deliveries / updates),
     collectedPerSecond: Math.round((collected / spentCollecting) * 1_000),
   };
-}
-
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000;
 }

@@ -96,3 +96,9 @@ export function createPopulation(options: PopulationOptions): Population {
   const engine = new PresenceEngine(benchOptions());
   return { engine, ...populate(engine, options) };
 }
+
+/** CPU time of this process in ms. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}

@@ -3,6 +3,7 @@
  *
  * Everything local goes through the observers' inboxes; whoever got something is woken. The cost of an update
  * is that of the connected observers who get it, and of the remote servers in its rooms.
+ * Long, because publishing, routing and what is held up meanwhile share the state of one delivery.
  */
 import type { ServerName, UserId } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
