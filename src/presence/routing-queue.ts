@@ -30,6 +30,7 @@ export class RoutingQueue {
   #waiting = new Map<number, PresenceUpdate>();
   #waitingPings = new Map<number, PresenceUpdate>();
   #isOut = false;
+  #isScheduled = false;
   /** Answers in effect that are not saved yet. */
   readonly #unsaved = new Map<UserId, RoutedAnswer>();
   #isSaving = false;
@@ -52,7 +53,13 @@ export class RoutingQueue {
       this.#waitingPings.delete(update.uid);
     }
     for (const ping of pings) if (!this.#waiting.has(ping.uid)) this.#waitingPings.set(ping.uid, ping);
-    this.#next();
+    if (this.#isScheduled || this.size === 0) return;
+    this.#isScheduled = true;
+    // Whoever waits for these updates is answered first: a module can hold up the process.
+    this.#options.schedule(() => {
+      this.#isScheduled = false;
+      this.#next();
+    });
   }
 
   /** Users who are forgotten altogether. */

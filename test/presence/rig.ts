@@ -67,6 +67,8 @@ export interface RigOptions extends Partial<PresenceSettings> {
   readonly rooms?: MemoryRoomDirectory;
   readonly router?: StubRouter;
   readonly clock?: ManualClock;
+  /** @default queueMicrotask */
+  readonly schedule?: (fn: () => void) => unknown;
 }
 
 export type Content = Readonly<Record<string, unknown>>;
@@ -88,7 +90,7 @@ export class Rig {
     this.store = options.store ?? new MemoryPresenceStore();
     this.rooms = options.rooms ?? new MemoryRoomDirectory();
     this.router = options.router ?? null;
-    const { store: _store, rooms: _rooms, router: _router, clock: _clock, ...settings } = options;
+    const { store: _store, rooms: _rooms, router: _router, clock: _clock, schedule, ...settings } = options;
     this.handler = createPresenceHandler(
       {
         serverName: 'test',
@@ -108,7 +110,7 @@ export class Rig {
         clock: this.clock,
         logger: this.logger,
         metrics: this.metrics,
-        schedule: queueMicrotask,
+        schedule: schedule ?? queueMicrotask,
       },
     );
   }

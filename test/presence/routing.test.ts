@@ -107,6 +107,15 @@ describe('routers', () => {
     expect(Object.isFrozen(router.batches[0]?.[0])).toBe(true);
   });
 
+  it('are asked when whoever waited for the change has been answered, for they can hold up the process', async () => {
+    const router = new StubRouter();
+    const rig = await Rig.start({ router, schedule: setImmediate });
+    await rig.put(ALICE, 'online');
+    expect(router.batches).toEqual([]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(router.batches).toMatchObject([[{ userId: ALICE, state: 'online' }]]);
+  });
+
   it('row 96: changes of one turn are one batch', async () => {
     const router = new StubRouter();
     const rig = await Rig.start({ router });
