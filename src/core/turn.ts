@@ -24,8 +24,8 @@ export class Turn {
   readonly #counters: Counters;
   readonly #activeWindowMs: number;
   #before = new Map<number, Before>();
-  readonly #forced = new Set<number>();
-  readonly #pings = new Set<number>();
+  #forced = new Set<number>();
+  #pings = new Set<number>();
   /** Users whose record differs from the last saved one in something that is not worth telling. */
   readonly #unpersisted = new Set<number>();
   /** Positions of updates that are taken but not yet published. */
@@ -75,8 +75,9 @@ export class Turn {
     }
     this.#counters.add('updatesProcessed', this.#before.size);
     const pings = this.#takePings();
-    this.#before.clear();
-    this.#forced.clear();
+    // New ones: `clear` would tie the old tables to the new in a chain that is only ever collected as a whole.
+    if (this.#before.size > 0) this.#before = new Map();
+    if (this.#forced.size > 0) this.#forced = new Set();
     this.#now = 0;
     if (updates.length > 0) this.#positions.openTurn(allocatedBefore);
     return { updates, pings, position: this.#positions.allocated };
@@ -156,7 +157,7 @@ export class Turn {
       const state = this.#users.record(uid);
       pings.push({ uid, state, previousState: state.state, position: this.savedPosition(uid), reason: 'forced' });
     }
-    this.#pings.clear();
+    if (this.#pings.size > 0) this.#pings = new Set();
     this.#counters.add('pings', pings.length);
     return pings;
   }
