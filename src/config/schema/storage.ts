@@ -28,7 +28,8 @@ export const storageKeys = {
         example: 'data/thalamus.db',
       }),
       busy_timeout: duration({ zero: true }).prefault(defaults.args.busy_timeout).meta({
-        description: 'How long a write waits for another program that holds the file; the whole server waits with it.',
+        description:
+          'How long a write waits for another program that holds the file; the whole server waits with it. When that was not enough, further writes wait 10 ms at most until one succeeds.',
         example: '1s',
       }),
       max_page_count: wholeNumber({ min: 1 }).optional().meta({
