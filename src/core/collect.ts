@@ -6,7 +6,8 @@
  *
  * `limit` cuts, and the cursor says what is owed: `resume` r with position p means users whose position is in (r, p]. Positions
  * are even. An even r is what is left of a snapshot: those who are not offline. An odd r is what a snapshot leaves out: those who went
- * offline after the token before it, in (r - 1, p]. So the token alone, in any process, is enough to lose nothing.
+ * offline after the token before it, in (r - 1, p]. So the token alone, in any process, is enough to lose nothing. The ways to answer
+ * stay in one file, because each must keep what the others' cursors promise.
  */
 import type { CollectOptions, Collection, PresenceCursor } from './engine-api.ts';
 import type { Counters } from './counters.ts';
@@ -58,10 +59,15 @@ export class Collector {
     if (limit !== null && limit <= 0) return { uids: [], next: since ?? { position: this.#published, resume: 0 } };
     const slot = this.#parts.observers.slotOf(observer);
     if (since === null) return this.#snapshot(observer, slot, null, options);
-    const token = { ...since, position: Math.min(since.position, this.#published) };
+    const token = since.position <= this.#published ? since : { ...since, position: this.#published };
     if (slot >= 0) this.#noteToken(slot, token.position, limit);
     const dueAt = this.#snapshotDueAt(observer, slot, token.position);
-    if (dueAt === null) return this.#increment(observer, slot, token, options);
+    if (dueAt === null) {
+      const isPlain = token.resume === null && limit === null && options.extras.length === 0;
+      return isPlain && slot >= 0 && token.position >= (this.#parts.inboxes.floor[slot] as number)
+        ? this.#fromInbox(observer, slot, token.position, options)
+        : this.#increment(observer, slot, token, options);
+    }
     const from = isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position;
     return this.#snapshot(observer, slot, { from, dueAt }, options);
   }
@@ -80,8 +86,10 @@ export class Collector {
   /** The position at which a snapshot became due after `since`, or null. */
   #snapshotDueAt(observer: number, slot: number, since: number): number | null {
     const { inboxes, marks } = this.#parts;
-    const marked = [marks.get(observer) ?? 0, slot >= 0 ? (inboxes.snapshotAt[slot] as number) : 0];
-    const dueAt = Math.max(...marked.filter((at) => at <= this.#published));
+    const published = this.#published;
+    const mark = marks.get(observer) ?? 0;
+    const gained = slot >= 0 ? (inboxes.snapshotAt[slot] as number) : 0;
+    const dueAt = Math.max(mark <= published ? mark : 0, gained <= published ? gained : 0);
     return dueAt > since ? dueAt : null;
   }
 
@@ -148,6 +156,17 @@ export class Collector {
     const taken = takeUpTo(gone, room);
     const position = taken.length === gone.length ? due.dueAt - 2 : (taken.at(-1)?.position ?? due.from);
     return { uids: uidsOf(first, taken), next: { position, resume: null } };
+  }
+
+  /** The increment of nearly every poll that somebody's change ends: all of it is in the inbox, nothing is owed, nothing is cut. */
+  #fromInbox(observer: number, slot: number, since: number, options: CollectOptions): Collection {
+    const { counters, inboxes, visibility } = this.#parts;
+    const uids: number[] = [];
+    inboxes.visit(slot, since, this.#published, (uid) => {
+      if (visibility.mayBeTold(observer, uid) && this.#isAccepted(uid, options)) uids.push(uid);
+    });
+    counters.add('collectedFromInbox');
+    return { uids: uids.reverse(), next: { position: this.#published, resume: null } };
   }
 
   #increment(observer: number, slot: number, since: PresenceCursor, options: CollectOptions): Collection {

@@ -53,6 +53,11 @@ export class TurnCommitter {
   #failingSinceTs: number | null = null;
   #refusal: { readonly error: unknown } | null = null;
 
+  /** One function for all turns: most requests are a turn of their own. */
+  readonly #closeTurn = (): void => {
+    this.close();
+  };
+
   constructor(options: TurnCommitterOptions) {
     this.#options = options;
   }
@@ -66,7 +71,7 @@ export class TurnCommitter {
   request(): void {
     if (this.#isScheduled || this.#isStopped) return;
     this.#isScheduled = true;
-    this.#options.schedule(() => this.close());
+    this.#options.schedule(this.#closeTurn);
   }
 
   /** Resolves when everything commanded so far is durable and published; rejects with the store's error. */
