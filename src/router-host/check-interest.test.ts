@@ -27,6 +27,23 @@ describe('what getInterestedUsers returns', () => {
     }
   });
 
+  it('is read once when it is a frozen array, unless it is too long or was wrong somewhere', () => {
+    const ids = Object.freeze(['@a:test', '@b:test', '@c:test']);
+    expect(interestOf([ids]).last).toBe(interestOf([ids]).last);
+    const shorter = interestOf([ids], 2);
+    expect(shorter.last).toEqual(['@a:test', '@b:test']);
+    expect(shorter.dropped('too_many')).toBe(1);
+    const wrong = Object.freeze(['@a:test', 'nobody']);
+    expect(interestOf([wrong]).dropped('user_id')).toBe(1);
+    expect(interestOf([wrong]).dropped('user_id')).toBe(1);
+    const thawed = ['@a:test'];
+    expect(interestOf([thawed]).last).toEqual(['@a:test']);
+    thawed.push('@b:test');
+    expect(interestOf([thawed]).last).toEqual(['@a:test', '@b:test']);
+    const trap = { isExtensible: () => raise('trap'), ownKeys: () => raise('trap') };
+    expect(interestOf([new Proxy(ids, trap)]).last).toEqual(ids);
+  });
+
   it('may be PRESENCE_ALL_USERS', () => {
     expect(interestOf(['ALL']).last).toBe('ALL');
   });

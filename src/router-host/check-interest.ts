@@ -4,7 +4,7 @@
  * A wrong top-level value is refused whole; one bad entry costs only itself. Reading stops after `maxEntries`. An answer that
  * says the same as the last one is returned as the last one, so that others see at a glance that nothing has changed.
  */
-import { isStringObject } from 'node:util/types';
+import { isProxy, isStringObject } from 'node:util/types';
 import type { UserId } from '../matrix/identifiers.ts';
 import { PRESENCE_ALL_USERS } from '../module/callbacks.ts';
 import { type Drop, Invalid } from './callback-runner.ts';
@@ -13,6 +13,9 @@ import type { KnownIds } from './known-ids.ts';
 import { type Interest, NOBODY } from './router-api.ts';
 
 const SHOULD = 'it should be an iterable of user ids, such as a Set or an array, or PRESENCE_ALL_USERS';
+
+/** Frozen arrays that were read without a drop: they cannot say anything else the next time. */
+const readFrozen = new WeakMap<object, readonly UserId[]>();
 
 export function checkInterest(
   value: unknown,
@@ -28,6 +31,8 @@ export function checkInterest(
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) {
     return new Invalid(`returned ${kindOf(value)}; ${SHOULD}`);
   }
+  const read = readFrozen.get(value);
+  if (read !== undefined && read.length <= maxEntries) return read;
   const previous = last === undefined || last === PRESENCE_ALL_USERS ? NOBODY : last;
   // As long as the answer repeats the last one, nothing is checked or copied.
   let same = 0;
@@ -50,10 +55,21 @@ export function checkInterest(
   } catch (thrown) {
     drop('threw', thrown);
   }
+  const interest = resultOf(previous, same, unlike);
+  if (!isProxy(value) && Array.isArray(value) && Object.isFrozen(value) && interest.length === value.length) {
+    readFrozen.set(value, interest);
+  }
+  return interest;
+}
+
+function resultOf(
+  previous: readonly UserId[],
+  same: number,
+  unlike: ReadonlySet<UserId> | undefined,
+): readonly UserId[] {
   if (unlike === undefined) return same === previous.length ? previous : freeze(previous.slice(0, same));
-  const found = unlike;
-  if (found.size === previous.length && previous.every((userId) => found.has(userId))) return previous;
-  return freeze([...found]);
+  if (unlike.size === previous.length && previous.every((userId) => unlike.has(userId))) return previous;
+  return freeze([...unlike]);
 }
 
 function freeze(users: readonly UserId[]): readonly UserId[] {
