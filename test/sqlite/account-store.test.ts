@@ -1,47 +1,16 @@
-import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SilentLogger } from '../../src/adapters/memory/logger.ts';
 import { SqliteAccountStore } from '../../src/adapters/sqlite/account-store.ts';
 import { openDatabase } from '../../src/adapters/sqlite/database.ts';
 import { availableDrivers } from '../../src/adapters/sqlite/driver.ts';
 import { accountStoreSuite } from '../../src/ports/testing/account-store.suite.ts';
+import { runSuiteOnSqlite } from '../support/sqlite-stores.ts';
 
-const tools = { describe, it, assert };
 const logger = new SilentLogger();
 
+runSuiteOnSqlite('SqliteAccountStore', accountStoreSuite, (db) => new SqliteAccountStore(db));
+
 for (const driver of availableDrivers()) {
-  accountStoreSuite(`SqliteAccountStore in memory, ${driver}`, tools, async () => {
-    const db = openDatabase({ path: ':memory:', logger, driver });
-    return { store: new SqliteAccountStore(db), reopenAfterKill: null, close: async () => db.close() };
-  });
-
-  accountStoreSuite(`SqliteAccountStore in a file, ${driver}`, tools, async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'thalamus-accounts-'));
-    const path = join(folder, 'thalamus.db');
-    const open = [openDatabase({ path, logger, driver })];
-    return {
-      store: new SqliteAccountStore(open[0]!),
-      reopenAfterKill: async () => {
-        // A killed process leaves what is on disk at that moment; nobody closes anything.
-        const left = join(folder, `left-${open.length}`);
-        mkdirSync(left);
-        for (const suffix of ['', '-wal']) {
-          if (existsSync(path + suffix)) copyFileSync(path + suffix, join(left, `thalamus.db${suffix}`));
-        }
-        const db = openDatabase({ path: join(left, 'thalamus.db'), logger, driver });
-        open.push(db);
-        return new SqliteAccountStore(db);
-      },
-      close: async () => {
-        for (const db of open) db.close();
-        rmSync(folder, { recursive: true, force: true });
-      },
-    };
-  });
-
   describe(`SqliteAccountStore, ${driver}`, () => {
     it('writes nothing when the disk is full, and says so', async () => {
       const db = openDatabase({ path: ':memory:', logger, driver, maxPageCount: 60 });

@@ -3,32 +3,19 @@
  */
 import type { UserId } from '../../matrix/identifiers.ts';
 import type { AccountStore, NewSession, NewUser } from '../account-store.ts';
-import type { SuiteTools } from './suite-tools.ts';
-
-export interface AccountStoreUnderTest {
-  readonly store: AccountStore;
-  /** Leaves the store as a process that was killed would, and opens it again. Null if it lives in memory only. */
-  readonly reopenAfterKill: (() => Promise<AccountStore>) | null;
-  close(): Promise<void>;
-}
+import { storeTest, type StoreUnderTest, type SuiteTools } from './suite-tools.ts';
 
 const ALICE = '@alice:test';
 const BOB = '@bob:test';
 const ROOM = '!room:test';
 
-export function accountStoreSuite(name: string, tools: SuiteTools, open: () => Promise<AccountStoreUnderTest>): void {
+export function accountStoreSuite(
+  name: string,
+  tools: SuiteTools,
+  open: () => Promise<StoreUnderTest<AccountStore>>,
+): void {
   const { assert } = tools;
-  /** Runs on the store, or on what is left of it after a kill if there is such a thing. */
-  const test = (title: string, body: (store: AccountStore, later: () => Promise<AccountStore>) => Promise<void>) =>
-    tools.it(title, async () => {
-      const subject = await open();
-      const later = async () => (subject.reopenAfterKill === null ? subject.store : await subject.reopenAfterKill());
-      try {
-        await body(subject.store, later);
-      } finally {
-        await subject.close();
-      }
-    });
+  const test = storeTest(tools, open);
 
   tools.describe(name, () => {
     test('users and sessions survive the death of the process', async (store, later) => {

@@ -4,28 +4,15 @@
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import type { UserId } from '../../matrix/identifiers.ts';
 import type { PresenceStore, StoredPresence } from '../presence-store.ts';
-import type { SuiteTools } from './suite-tools.ts';
+import { storeTest, type StoreUnderTest, type SuiteTools } from './suite-tools.ts';
 
-export interface PresenceStoreUnderTest {
-  readonly store: PresenceStore;
-  /** Leaves the store as a process that was killed would, and opens it again. Null if it lives in memory only. */
-  readonly reopenAfterKill: (() => Promise<PresenceStore>) | null;
-  close(): Promise<void>;
-}
-
-export function presenceStoreSuite(name: string, tools: SuiteTools, open: () => Promise<PresenceStoreUnderTest>): void {
+export function presenceStoreSuite(
+  name: string,
+  tools: SuiteTools,
+  open: () => Promise<StoreUnderTest<PresenceStore>>,
+): void {
   const { assert } = tools;
-  /** Runs on the store, or on what is left of it after a kill if there is such a thing. */
-  const test = (title: string, body: (store: PresenceStore, later: () => Promise<PresenceStore>) => Promise<void>) =>
-    tools.it(title, async () => {
-      const subject = await open();
-      const later = async () => (subject.reopenAfterKill === null ? subject.store : await subject.reopenAfterKill());
-      try {
-        await body(subject.store, later);
-      } finally {
-        await subject.close();
-      }
-    });
+  const test = storeTest(tools, open);
 
   tools.describe(name, () => {
     test('a new store is empty', async (store) => {

@@ -10,32 +10,16 @@ import {
   type StoredEvent,
   TRANSACTION_LIFETIME_MS,
 } from '../room-store.ts';
-import type { SuiteTools } from './suite-tools.ts';
-
-export interface RoomStoreUnderTest {
-  readonly store: RoomStore;
-  /** Leaves the store as a process that was killed would, and opens it again. Null if it lives in memory only. */
-  readonly reopenAfterKill: (() => Promise<RoomStore>) | null;
-  close(): Promise<void>;
-}
+import { storeTest, type StoreUnderTest, type SuiteTools } from './suite-tools.ts';
 
 const ALICE: UserId = '@alice:test';
 const BOB: UserId = '@bob:test';
 const ROOM: RoomId = '!room:test';
 const OTHER: RoomId = '!other:test';
 
-export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Promise<RoomStoreUnderTest>): void {
+export function roomStoreSuite(name: string, tools: SuiteTools, open: () => Promise<StoreUnderTest<RoomStore>>): void {
   const { assert } = tools;
-  const test = (title: string, body: (store: RoomStore, later: () => Promise<RoomStore>) => Promise<void>) =>
-    tools.it(title, async () => {
-      const subject = await open();
-      const later = async () => (subject.reopenAfterKill === null ? subject.store : await subject.reopenAfterKill());
-      try {
-        await body(subject.store, later);
-      } finally {
-        await subject.close();
-      }
-    });
+  const test = storeTest(tools, open);
 
   tools.describe(name, () => {
     test('a new store is empty', async (store) => {

@@ -12,3 +12,26 @@ export interface SuiteTools {
     ok(value: unknown, message?: string): void;
   };
 }
+
+/** A store for one test. */
+export interface StoreUnderTest<Store> {
+  readonly store: Store;
+  /** Leaves the store as a process that was killed would, and opens it again. Null if it lives in memory only. */
+  readonly reopenAfterKill: (() => Promise<Store>) | null;
+  close(): Promise<void>;
+}
+
+/** `body` runs on the store; `later` gives what is left of it after a kill, or the store itself if it lives in memory only. */
+export function storeTest<Store>(tools: SuiteTools, open: () => Promise<StoreUnderTest<Store>>) {
+  return (title: string, body: (store: Store, later: () => Promise<Store>) => Promise<void>): void => {
+    tools.it(title, async () => {
+      const subject = await open();
+      const later = async () => (subject.reopenAfterKill === null ? subject.store : await subject.reopenAfterKill());
+      try {
+        await body(subject.store, later);
+      } finally {
+        await subject.close();
+      }
+    });
+  };
+}
