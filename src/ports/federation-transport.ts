@@ -10,4 +10,18 @@ export interface FederationTransport {
    * A newer state of a user supersedes an older one. `states` has at most one entry per user and is not kept by the caller.
    */
   sendPresence(destination: ServerName, states: readonly UserPresenceState[]): void;
+  /**
+   * The same for keep-alives: states that the destination has, unchanged, and forgets unless it hears them again. The transport may
+   * hold them back for minutes to fill transactions and to spread the load.
+   */
+  sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void;
+}
+
+/** What a transport asks for when a destination that missed updates is there again. */
+export interface OwedPresence {
+  /**
+   * The present states of local users that `destination` should have: who shares a room with its users or is routed to them, and is not
+   * offline or was told of at or after `sinceTs`. In batches of any size, each user once; it waits for routers between batches.
+   */
+  statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]>;
 }

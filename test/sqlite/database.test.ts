@@ -169,7 +169,7 @@ describe.each(availableDrivers())('a database through %s', (driver) => {
     db.close();
     const error = thrownBy(() => open());
     expect(error.transient).toBe(false);
-    expect(error.message).toMatch(/schema version 99.*up to 4/);
+    expect(error.message).toMatch(/schema version 99.*up to 5/);
   });
 
   it("refuses another program's database and files that are none", () => {

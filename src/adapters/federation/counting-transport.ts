@@ -22,4 +22,8 @@ export class CountingFederationTransport implements FederationTransport {
     this.count += states.length;
     this.#counter.inc({}, states.length);
   }
+
+  sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void {
+    this.sendPresence(destination, states);
+  }
 }

@@ -18,6 +18,10 @@ export class MemoryFederationTransport implements FederationTransport {
     this.sent.push({ destination, states: [...states] });
   }
 
+  sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void {
+    this.sendPresence(destination, states);
+  }
+
   /** The newest state of each user that `destination` was sent. */
   statesAt(destination: ServerName): Map<UserId, UserPresenceState> {
     const newest = new Map<UserId, UserPresenceState>();

@@ -5,6 +5,7 @@ import { presenceMigration } from './0001-presence.ts';
 import { accountsMigration } from './0002-accounts.ts';
 import { roomsMigration } from './0003-rooms.ts';
 import { transactionAgeMigration } from './0004-transaction-age.ts';
+import { federationMigration } from './0005-federation.ts';
 import type { Migration } from './migration.ts';
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -12,4 +13,5 @@ export const MIGRATIONS: readonly Migration[] = [
   accountsMigration,
   roomsMigration,
   transactionAgeMigration,
+  federationMigration,
 ];
