@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import type { RoomId } from '../matrix/identifiers.ts';
 import { isRoomId } from '../matrix/identifiers.ts';
+import { buildFederation } from './build-federation.ts';
 import type { Config, ModuleConfig, PresenceConfig, RateLimit } from './config.ts';
 import type { Finding } from './cross-checks.ts';
 import { isMapping } from './prepare-values.ts';
@@ -74,6 +75,13 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText }: BuildCo
       loginFailedAttempts: buildRate(parsed.rc_login.failed_attempts),
       registration: buildRate(parsed.rc_registration),
     },
+    federation: listeners.some(({ resources }) => resources.includes('federation'))
+      ? buildFederation(parsed, {
+          dir,
+          readText: (path) => readFile('federation_custom_ca_list', path),
+        })
+      : null,
+    serveServerWellknown: parsed.serve_server_wellknown,
     maxRequestSize: parsed.max_request_size,
     log: parsed.log,
     limits: {

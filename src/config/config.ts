@@ -25,6 +25,10 @@ export interface Config {
     readonly sharedSecret: string | null;
   };
   readonly rateLimits: RateLimits;
+  /** Null if no listener has the resource `federation`: nothing is sent to other servers then, and nothing taken from them. */
+  readonly federation: FederationConfig | null;
+  /** Whether `/.well-known/matrix/server` is served. */
+  readonly serveServerWellknown: boolean;
   readonly maxRequestSize: number;
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'pretty' | 'json' };
   readonly limits: {
@@ -37,7 +41,7 @@ export interface Config {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-export type ResourceName = 'client' | 'metrics' | 'health' | 'admin';
+export type ResourceName = 'client' | 'federation' | 'metrics' | 'health' | 'admin';
 
 export interface ListenerConfig {
   readonly port: number;
@@ -94,4 +98,67 @@ export interface RateLimits {
   readonly loginAccount: RateLimit;
   readonly loginFailedAttempts: RateLimit;
   readonly registration: RateLimit;
+}
+
+export interface FederationConfig {
+  /** Absolute. */
+  readonly signingKeyPath: string;
+  readonly oldSigningKeys: readonly {
+    readonly keyId: string;
+    readonly publicKey: string;
+    readonly expiredTs: number;
+  }[];
+  readonly keyRefreshIntervalMs: number;
+  readonly trustedKeyServers: readonly {
+    readonly serverName: ServerName;
+    /** By key id, unpadded base64; null: its answers are believed if TLS is. */
+    readonly verifyKeys: Readonly<Record<string, string>> | null;
+    readonly acceptKeysInsecurely: boolean;
+  }[];
+  /** Null: all. */
+  readonly domainWhitelist: readonly ServerName[] | null;
+  readonly verifyCertificates: boolean;
+  /** Names, in which `*` stands for anything. */
+  readonly certificateVerificationWhitelist: readonly string[];
+  /** PEM, instead of the system's; null: the system's. */
+  readonly customCas: readonly string[] | null;
+  readonly ipRangeBlacklist: readonly string[];
+  readonly ipRangeWhitelist: readonly string[];
+  /** `address` or `address:port`; null: the system's. */
+  readonly dnsServers: readonly string[] | null;
+  readonly client: {
+    readonly timeoutMs: number;
+    readonly maxShortRetryDelayMs: number;
+    readonly maxLongRetryDelayMs: number;
+    readonly maxShortRetries: number;
+    readonly maxLongRetries: number;
+  };
+  readonly destinations: {
+    readonly minRetryIntervalMs: number;
+    readonly retryMultiplier: number;
+    readonly maxRetryIntervalMs: number;
+    /** Of servers that get the same update, so many are woken per second. */
+    readonly wakesPerSecond: number;
+  };
+  readonly rateLimit: FederationRateLimit;
+  readonly presence: {
+    readonly coalescingWindowMs: number;
+    readonly keepAliveSpreadMs: number;
+    readonly maxDestinations: number;
+    readonly maxStatesPerDestination: number;
+    readonly maxConcurrentTransactions: number;
+    readonly maxUsersPerServer: number;
+    readonly maxUsers: number;
+    readonly maxStrangersPerServer: number;
+    readonly maxStrangers: number;
+  };
+}
+
+/** `rc_federation`, per origin. */
+export interface FederationRateLimit {
+  readonly windowMs: number;
+  readonly sleepLimit: number;
+  readonly sleepDelayMs: number;
+  readonly rejectLimit: number;
+  readonly concurrent: number;
 }

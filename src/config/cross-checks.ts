@@ -7,10 +7,15 @@ import { DEFAULTS } from './defaults.ts';
 import { flag } from './fields.ts';
 import { isMapping } from './prepare-values.ts';
 import type { ConfigPath } from './problems.ts';
+import { federationKeys } from './schema/federation.ts';
 import { parseDuration } from './units.ts';
 
 /** Path of the key that is to blame, and the message. */
 export type Finding = readonly [path: ConfigPath, message: string];
+/** 25 minutes until it is due, 30 until other servers forget; the rest is for slow ones. */
+const MAX_KEEP_ALIVE_SPREAD_MS = 180_000;
+/** Served with the client API. */
+const USED_ANYWAY: ReadonlySet<string> = new Set(['serve_server_wellknown']);
 type Values = Readonly<Record<string, unknown>>;
 
 export function crossCheck(values: Values): { errors: Finding[]; warnings: Finding[] } {
@@ -24,8 +29,9 @@ export function crossCheck(values: Values): { errors: Finding[]; warnings: Findi
       ...checkPorts(values),
       ...checkModuleNames(values),
       ...checkPresenceWriter(values),
+      ...checkKeepAliveSpread(values),
     ],
-    warnings: [...warnOfRooms(values), ...warnOfGrace(values, presence)],
+    warnings: [...warnOfRooms(values), ...warnOfGrace(values, presence), ...warnOfIdleFederation(values)],
   };
 }
 
@@ -107,6 +113,15 @@ function* checkPresenceWriter(values: Values): Generator<Finding> {
   }
 }
 
+function* checkKeepAliveSpread(values: Values): Generator<Finding> {
+  const spread = parseDuration(sectionOf(values, 'federation_presence')['keep_alive_spread'] ?? 0);
+  if (spread === null || spread <= MAX_KEEP_ALIVE_SPREAD_MS) return;
+  yield [
+    ['federation_presence', 'keep_alive_spread'],
+    'must be at most 3m: other servers forget presence after 30 minutes',
+  ];
+}
+
 function* warnOfRooms(values: Values): Generator<Finding> {
   const rooms = values['exclude_rooms_from_presence'];
   for (const [index, room] of (Array.isArray(rooms) ? rooms : []).entries()) {
@@ -125,6 +140,21 @@ function* warnOfGrace(values: Values, presence: Values): Generator<Finding> {
     ['presence', 'sync_online_timeout'],
     'is not longer than the interval that rc_presence.per_user allows, so users may seem to come and go',
   ];
+}
+
+/** Settings for federation in a file whose listeners have none of it. */
+function* warnOfIdleFederation(values: Values): Generator<Finding> {
+  const used = Object.keys(federationKeys).filter((key) => Object.hasOwn(values, key) && !USED_ANYWAY.has(key));
+  const [first] = used;
+  if (first === undefined) return;
+  for (const [, { resources }] of listenersOf(values)) {
+    for (const resource of Array.isArray(resources) ? resources : []) {
+      const names: unknown = isMapping(resource) ? resource['names'] : null;
+      if (Array.isArray(names) && names.includes('federation')) return;
+    }
+  }
+  const message = `has no effect: no listener has the resource federation, so presence stays on this server (${used.join(', ')})`;
+  yield [[first], message];
 }
 
 function* listenersOf(values: Values): Generator<[number, Values]> {

@@ -350,20 +350,14 @@ describe('keys of later modes', () => {
   it('are checked, and get one warning per group', () => {
     const text = [
       'server_name: a.org',
-      'signing_key_path: a.key',
-      'trusted_key_servers: [{server_name: b.org}]',
       'redis: {enabled: true}',
       'worker_name: w1',
       'instance_map: {w1: {host: localhost, port: 9000}}',
     ].join('\n');
     expect(warningsOf(text)).toEqual([
-      'thalamus.yaml:2:1: signing_key_path: keys for federation have no effect in this version (signing_key_path, trusted_key_servers)',
-      'thalamus.yaml:4:1: redis: keys for redis have no effect in this version (redis)',
-      'thalamus.yaml:5:1: worker_name: keys for cluster have no effect in this version (worker_name, instance_map)',
+      'thalamus.yaml:2:1: redis: keys for redis have no effect in this version (redis)',
+      'thalamus.yaml:3:1: worker_name: keys for cluster have no effect in this version (worker_name, instance_map)',
     ]);
-    expect(
-      problemsOf('server_name: a.org\nip_range_blacklist: [10.0.0.0/64]\nfederation: {client_timeout: x}'),
-    ).toHaveLength(2);
   });
 
   it('row 251: refuses two presence writers, and one that is not in the instance map', () => {
@@ -379,26 +373,80 @@ describe('keys of later modes', () => {
     expect(problemsOf(text('main'))).toEqual([]);
   });
 
-  it('do not open a listener with nothing but federation', () => {
+  it('do not open a listener with nothing but admin', () => {
     const text = [
       'server_name: a.org',
       'listeners:',
-      '  - {port: 8448, resources: [{names: [federation]}]}',
-      '  - {port: 8008, resources: [{names: [client, federation]}]}',
+      '  - {port: 8448, resources: [{names: [admin]}]}',
+      '  - {port: 8008, resources: [{names: [client, admin]}]}',
     ].join('\n');
     expect(parse(text).config.listeners.map(({ port, resources }) => [port, resources])).toEqual([
       [8008, ['client', 'health']],
     ]);
     expect(warningsOf(text)).toEqual([
-      'thalamus.yaml:3:5: listeners[0]: has only federation, which has no effect in this version; this listener is not opened',
-      'thalamus.yaml:4:29: listeners[1].resources: the resource federation has no effect in this version',
+      'thalamus.yaml:3:5: listeners[0]: has only admin, which has no effect in this version; this listener is not opened',
+      'thalamus.yaml:4:29: listeners[1].resources: the resource admin has no effect in this version',
     ]);
   });
 
   it('refuse to leave nothing that listens', () => {
-    expect(problemsOf('server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [federation]}]}]')).toEqual([
-      'thalamus.yaml:2:12: listeners: nothing would listen: no listener has a resource that works in this version (client, health or metrics)',
+    expect(problemsOf('server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [admin]}]}]')).toEqual([
+      'thalamus.yaml:2:12: listeners: nothing would listen: no listener has a resource that works in this version (client, federation, health or metrics)',
     ]);
+  });
+});
+
+describe('federation', () => {
+  const listening = 'server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [federation]}]}]\n';
+
+  it('is off unless a listener has it, and settings for it then get one warning', () => {
+    const text = 'server_name: a.org\nsigning_key_path: a.key\nserve_server_wellknown: true\nrc_federation: {concurrent: 2}';
+    expect(parse(text).config.federation).toBeNull();
+    expect(parse(text).config.serveServerWellknown).toBe(true);
+    expect(warningsOf(text)).toEqual([
+      'thalamus.yaml:2:19: signing_key_path: has no effect: no listener has the resource federation, so presence stays on this server (signing_key_path, rc_federation)',
+    ]);
+    expect(warningsOf(`${listening}signing_key_path: a.key`)).toEqual([]);
+  });
+
+  it('has defaults that work', () => {
+    const { federation, dir } = parse(listening).config;
+    expect(federation).toMatchObject({
+      signingKeyPath: `${dir}/a.org.signing.key`,
+      oldSigningKeys: [],
+      keyRefreshIntervalMs: 86_400_000,
+      domainWhitelist: null,
+      verifyCertificates: true,
+      customCas: null,
+      dnsServers: null,
+      rateLimit: { windowMs: 1000, sleepLimit: 10, sleepDelayMs: 500, rejectLimit: 50, concurrent: 3 },
+      destinations: { minRetryIntervalMs: 600_000, retryMultiplier: 2, maxRetryIntervalMs: 604_800_000 },
+      presence: { coalescingWindowMs: 100, keepAliveSpreadMs: 180_000 },
+    });
+    expect(federation?.ipRangeBlacklist).toContain('127.0.0.0/8');
+  });
+
+  it('checks its values', () => {
+    expect(
+      problemsOf(
+        [
+          `${listening}ip_range_blacklist: [10.0.0.0/64]`,
+          'federation: {client_timeout: x}',
+          'federation_dns_servers: [dns.example.org, "127.0.0.1:53", "::1", "[::1]:53", "1.2.3.4:x"]',
+          'federation_domain_whitelist: ["*.org"]',
+          'federation_presence: {keep_alive_spread: 4m}',
+        ].join('\n'),
+      ).map((problem) => problem.slice(0, 70)),
+    ).toMatchInlineSnapshot(`
+      [
+        "thalamus.yaml:3:22: ip_range_blacklist[0]: must be an IP address or ra",
+        "thalamus.yaml:4:30: federation.client_timeout: must be a duration grea",
+        "thalamus.yaml:5:26: federation_dns_servers[0]: must be the address of ",
+        "thalamus.yaml:5:78: federation_dns_servers[4]: must be the address of ",
+        "thalamus.yaml:6:31: federation_domain_whitelist[0]: must be a server n",
+        "thalamus.yaml:7:42: federation_presence.keep_alive_spread: must be at ",
+      ]
+    `);
   });
 });
 

@@ -8,8 +8,8 @@ import type { ListenerConfig, ResourceName } from './config.ts';
 import type { Finding } from './cross-checks.ts';
 import type { ParsedFile } from './schema/index.ts';
 
-const WORKING: readonly string[] = ['client', 'health', 'metrics'] satisfies ResourceName[];
-const LATER: readonly string[] = ['federation', 'admin'];
+const WORKING: readonly string[] = ['client', 'federation', 'health', 'metrics'] satisfies ResourceName[];
+const LATER: readonly string[] = ['admin'];
 
 export function readListeners(file: ParsedFile): {
   listeners: ListenerConfig[];
@@ -58,7 +58,7 @@ export function readListeners(file: ParsedFile): {
       : [
           [
             ['listeners'],
-            'nothing would listen: no listener has a resource that works in this version (client, health or metrics)',
+            'nothing would listen: no listener has a resource that works in this version (client, federation, health or metrics)',
           ],
         ];
   return { listeners, errors, warnings };

@@ -11,7 +11,6 @@ print_pidfile
 user_agent_suffix
 use_frozen_dicts
 web_client_location
-serve_server_wellknown
 extra_well_known_client_content
 soft_file_limit
 require_auth_for_profile_requests
@@ -82,7 +81,6 @@ rc_3pid_validation
 rc_invites
 rc_third_party_invite
 rc_media_create
-rc_federation
 rc_delayed_event_mgmt
 rc_reports
 rc_room_creation

@@ -6,7 +6,8 @@
 import type { z } from 'zod';
 import { flag, section } from '../fields.ts';
 import { accountKeys } from './accounts.ts';
-import { clusterKeys, federationKeys, redisKeys } from './later.ts';
+import { federationKeys } from './federation.ts';
+import { clusterKeys, redisKeys } from './later.ts';
 import { moduleKeys } from './modules.ts';
 import { presenceKeys } from './presence.ts';
 import { serverKeys } from './server.ts';
@@ -29,7 +30,7 @@ export const SCHEMA_PARTS = [
   { title: 'Modules', keys: moduleKeys },
   { title: 'Accounts and limits', keys: accountKeys },
   { title: 'Experiments', keys: experimentalKeys },
-  { title: 'Federation (no effect yet)', keys: federationKeys },
+  { title: 'Federation', keys: federationKeys },
   { title: 'Redis (no effect yet)', keys: redisKeys },
   { title: 'Cluster (no effect yet)', keys: clusterKeys },
 ] as const;
@@ -51,7 +52,6 @@ export type ParsedFile = z.output<typeof configSchema>;
 
 /** Groups of keys without effect yet: one warning each, at the first of them. */
 export const LATER_GROUPS = [
-  { name: 'federation', keys: Object.keys(federationKeys) },
   { name: 'redis', keys: Object.keys(redisKeys) },
   { name: 'cluster', keys: Object.keys(clusterKeys) },
 ] as const;
