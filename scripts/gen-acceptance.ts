@@ -17,6 +17,8 @@ export interface AcceptanceRow {
   readonly then: string;
   /** The product decided otherwise than the reference server; `then` is the decision. */
   readonly decided?: true;
+  /** The row is about a room with members of other servers: those exist only in the room directory in memory, the rest is real. */
+  readonly rooms?: 'memory';
 }
 
 export interface AcceptanceTable {
@@ -94,6 +96,7 @@ export function renderPage(table: AcceptanceTable, proofs: ReadonlyMap<number, r
     `${covered} of ${table.rows.length} rows of sections ${Object.keys(table.sections).join(', ')} are proven by tests; ${left.length} are not covered, with the reason.`,
     'MUST: set by the Matrix specification or its test suites. CODE: how the reference server behaves. QUIRK: a defect there; the row says',
     'what Thalamus does instead. *Decided*: Thalamus deliberately differs from the reference server; the row says what it does.',
+    '*Rooms in memory*: rooms are local to the server, so members of other servers exist only in the room directory that the test hands in.',
   ];
   for (const [section, title] of Object.entries(table.sections)) {
     lines.push(
@@ -109,7 +112,11 @@ export function renderPage(table: AcceptanceTable, proofs: ReadonlyMap<number, r
         files.length > 0
           ? files.map((file) => `[${file.split('/').at(-1)}](../../${file})`).join(', ')
           : `**not covered**: ${table.notCovered[String(row.row)] ?? 'no test yet'}`;
-      const level = row.decided === true ? `${row.level}, *decided*` : row.level;
+      const level = [
+        row.level,
+        ...(row.decided ? ['*decided*'] : []),
+        ...(row.rooms ? ['*rooms in memory*'] : []),
+      ].join(', ');
       lines.push(`| ${row.row} | ${level} | ${cell(row.given)} | ${cell(row.when)} | ${cell(row.then)} | ${proof} |`);
     }
   }
