@@ -10,6 +10,10 @@ export interface TestConfigOptions {
   /** More keys of the configuration file, spelled as in the file; they replace whole top-level sections of the defaults below. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly modules?: readonly TestModule[];
+  /** Files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Listeners after the one for clients. */
+  readonly listeners?: readonly unknown[];
   /** Currently active for 200 ms, grace 300 ms, idle after 600 ms, for tests that live through them in real time. */
   readonly shortTimers?: boolean;
 }
@@ -29,11 +33,15 @@ export interface TestModule {
 
 const MANY = { per_second: 1000, burst_count: 10_000 };
 
-/** The file's content. Writes module sources into `dir`. */
+/** The file's content. Writes module sources and other files into `dir`. */
 export function testConfig(dir: string, port: number, options: TestConfigOptions = {}): Record<string, unknown> {
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(dir, name), text);
   return {
     server_name: options.serverName ?? 'test.example',
-    listeners: [{ port, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health', 'metrics'] }] }],
+    listeners: [
+      { port, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health', 'metrics'] }] },
+      ...(options.listeners ?? []),
+    ],
     database: { name: 'sqlite3', args: { database: 'data/thalamus.db' } },
     enable_registration: true,
     enable_registration_without_verification: true,

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs Debian's matrix-synapse (unstable) into a folder, for interoperation.ts. Nothing outside the folder changes.
+# Needs root and debootstrap. Usage: install-synapse.sh /path/to/folder
+set -euo pipefail
+
+root=${1:?usage: install-synapse.sh /path/to/folder}
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+
+if [ ! -x "$root/usr/bin/apt-get" ]; then
+  debootstrap --variant=minbase unstable "$root" "$mirror"
+fi
+# No service is to start in there.
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+chmod 755 "$root/usr/sbin/policy-rc.d"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+# debootstrap itself does not resolve virtual packages, apt does.
+DEBIAN_FRONTEND=noninteractive chroot "$root" sh -c 'apt-get update -qq && apt-get install -qq -y matrix-synapse'
+chroot "$root" python3 -c 'import synapse; print("matrix-synapse", synapse.__version__)'
