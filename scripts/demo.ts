@@ -6,11 +6,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
+import { freePort } from '../test/support/free-port.ts';
 import { type SdkClient, registerSdkClient, sdkClient } from '../test/support/sdk-client.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,15 +35,6 @@ function chapter(number: number, text: string): void {
 
 function name(person: keyof typeof colours): string {
   return styleText(colours[person], person[0]?.toUpperCase() + person.slice(1));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 async function startServer(folder: string, baseUrl: string): Promise<ChildProcess> {

@@ -6,9 +6,8 @@
  *
  * Not part of the tests: it needs root (for chroot) and Debian's packages. See docs/guide/interoperation.md.
  */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createAuthority } from '../../test/support/certificates.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { spawnServer } from '../../test/support/spawn-server.ts';
 import { createClientHelpers, type PresenceContent, type TestUser } from '../../test/support/test-client.ts';
 import { createSynapse } from './synapse-server.ts';
@@ -32,15 +31,6 @@ export default class InteropRouter {
   }
 }
 `;
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
-}
 
 let failures = 0;
 
