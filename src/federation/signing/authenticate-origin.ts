@@ -57,7 +57,9 @@ export async function authenticateOrigin(
     if (isSigned(request, { origin, destination: serverName }, signature, key.publicKey)) return origin;
   }
   throw unauthorized(
-    hasKey ? `The signature of ${origin} does not match the request` : `No valid key of ${origin} with that id was found`,
+    hasKey
+      ? `The signature of ${origin} does not match the request`
+      : `No valid key of ${origin} with that id was found`,
   );
 }
 

@@ -50,7 +50,8 @@ export function requestText({ method, uri, origin, destination, content, content
 }
 
 // In the order of the grammar: token (with colons), or quoted text; spaces and tabs around commas and the equals sign.
-const PARAMETER = /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",;=]+=*))[ \t]*(?:,|$)/y;
+const PARAMETER =
+  /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",;=]+=*))[ \t]*(?:,|$)/y;
 const EMPTY_ELEMENT = /[ \t]*(?:,|$)/y;
 
 /**
