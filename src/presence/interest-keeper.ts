@@ -1,12 +1,14 @@
 /**
  * Asks the routers whom each connected observer is interested in, and gives the answers to the engine.
  *
- * The first sync of an observer waits for the answer, at most until the routers' deadline; later syncs ask again in parallel.
- * An answer of an older question never replaces that of a newer one. At most two questions about one observer are open.
+ * The first sync of an observer waits for the answer, at most until the routers' deadline; later syncs ask again in parallel, at
+ * once unless they come very often. An answer of an older question never replaces that of a newer one. At most two questions about
+ * one observer are open.
  */
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Interest, Router } from '../router-host/index.ts';
 import { type Background, inBackground } from './background.ts';
+import { type Paced, QuestionPace } from './question-pace.ts';
 
 const MAX_OPEN = 2;
 
@@ -17,7 +19,8 @@ export interface InterestKeeperOptions extends Background {
   readonly apply: (userId: UserId, interest: Interest) => void;
 }
 
-interface Entry {
+interface Entry extends Paced {
+  readonly userId: UserId;
   /** Number of the newest question, and of the one whose answer is in effect. */
   asked: number;
   answered: number;
@@ -32,9 +35,11 @@ interface Entry {
 export class InterestKeeper {
   readonly #options: InterestKeeperOptions;
   readonly #entries = new Map<UserId, Entry>();
+  readonly #pace: QuestionPace<Entry>;
 
   constructor(options: InterestKeeperOptions) {
     this.#options = options;
+    this.#pace = new QuestionPace(options.clock, (entry) => this.#askAgain(entry));
   }
 
   get size(): number {
@@ -51,11 +56,11 @@ export class InterestKeeper {
     if (answer !== null) return this.#untilDeadline(answer);
   }
 
-  /** A connected observer syncs again. */
+  /** A connected observer syncs again: what was true when they did is in effect soon, without their waiting for it. */
   refresh(userId: UserId): void {
     if (!this.#options.router.hasCallbacks) return;
     const entry = this.#entries.get(userId) ?? this.#fresh(userId);
-    if (entry.open === 0) this.#ask(userId, entry);
+    if (entry.open === 0) this.#pace.request(entry);
   }
 
   /** What is behind the answers has changed, for these observers or for all. Those who are not connected are asked when they sync. */
@@ -99,13 +104,36 @@ export class InterestKeeper {
     if (gone.length > 0) this.#options.router.forgetObservers(gone);
   }
 
+  /** Nobody is asked about any more. */
+  stop(): void {
+    this.#pace.stop();
+  }
+
   #fresh(userId: UserId): Entry {
     const last = this.#entries.get(userId);
-    const entry: Entry = { asked: 0, answered: 0, open: 0, askAgain: false, interest: null, answer: null };
+    const entry: Entry = {
+      userId,
+      asked: 0,
+      answered: 0,
+      open: 0,
+      askAgain: false,
+      interest: null,
+      answer: null,
+      paidUntilTs: 0,
+      isPutOff: false,
+    };
     // Questions of the connection before, if any are open, must not answer for this one.
     if (last !== undefined) last.answered = Infinity;
     this.#entries.set(userId, entry);
     return entry;
+  }
+
+  /** For a sync, at once or put off. */
+  #askAgain(entry: Entry): void {
+    const { userId } = entry;
+    if (this.#entries.get(userId) !== entry || !this.#options.isConnected(userId)) return;
+    if (entry.open === 0) this.#ask(userId, entry);
+    else entry.askAgain = true;
   }
 
   #ask(userId: UserId, entry: Entry): void {

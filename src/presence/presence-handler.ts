@@ -144,6 +144,7 @@ class Handler implements PresenceHandler {
     this.#isStopped = true;
     this.#subscription?.[Symbol.dispose]();
     this.#ticker.stop();
+    this.#interest.stop();
     if (this.#started === null) return;
     await this.#committer.stop();
     await this.#routing.stop();
