@@ -7,13 +7,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MatrixError } from '../matrix/errors.ts';
 import type { Logger } from '../ports/logger.ts';
+import { addressGroup } from './address-group.ts';
+import { AddressBudgets, SharedBudget } from './body-budget.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 import { toErrorResponse } from './error-response.ts';
 import { Exchange, type ExchangeHost, type Lifecycle } from './exchange.ts';
 import { accessTokenOf } from './headers.ts';
 import type { OpenResources } from './open-resources.ts';
 import { PathRouter, pathsOf } from './path-router.ts';
-import { type BodyBudget, readBody } from './read-body.ts';
+import { readBody } from './read-body.ts';
 import type { OperationMetrics, RequestMetrics } from './request-metrics.ts';
 import { RawJson, Reply, type Requester, type Route } from './route.ts';
 import { serveWebResource, type WebResources } from './web-resources.ts';
@@ -21,6 +23,8 @@ import { serveWebResource, type WebResources } from './web-resources.ts';
 /** Where nobody has shown a token, a body is a user name and a password. */
 const MAX_UNAUTHENTICATED_BODY_BYTES = 65_536;
 const MAX_BODY_BYTES_AT_ONCE = 128 * 1024 * 1024;
+/** For handlers that read bodies themselves: other servers, before it is certain who they are. */
+const HELD_BODIES = { maxBytes: 64 * 1024 * 1024, maxBytesPerAddress: 16 * 1024 * 1024 };
 const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS']);
 
 /** `from` is where the token came from, for those who note it. */
@@ -50,23 +54,28 @@ export interface ListenerScope {
 interface Operation {
   readonly route: Route;
   readonly metrics: OperationMetrics;
+  readonly resource: string;
 }
 
 export class Dispatcher {
   maxRequestBytes: number;
   readonly #options: DispatcherOptions;
-  readonly #router = new PathRouter<Operation>();
-  readonly #budget: BodyBudget = { maxBytes: MAX_BODY_BYTES_AT_ONCE, usedBytes: 0 };
+  readonly #operations: readonly Operation[];
+  readonly #budget = new SharedBudget(MAX_BODY_BYTES_AT_ONCE);
+  readonly #heldBodies = new AddressBudgets(HELD_BODIES);
   readonly #other: Readonly<Record<'unrecognized' | 'preflight' | 'open' | 'webResource', OperationMetrics>>;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.maxRequestBytes = options.maxRequestBytes;
     const { requestMetrics } = options;
-    for (const route of options.routes) {
-      const operation = { route, metrics: requestMetrics.operation(route.method, route.operationId) };
-      for (const path of pathsOf(route)) this.#router.add(route.method, path, operation);
-    }
+    this.#operations = options.routes.map((route) => ({
+      route,
+      metrics: requestMetrics.operation(route.method, route.operationId),
+      resource: route.resource ?? 'client',
+    }));
+    // Two routes of one path are a mistake that shows here, not when the first listener opens.
+    this.#routerOf(new Set(this.#operations.map(({ resource }) => resource)));
     this.#other = {
       unrecognized: requestMetrics.operation('any', 'unrecognized'),
       preflight: requestMetrics.operation('OPTIONS', 'preflight'),
@@ -81,32 +90,45 @@ export class Dispatcher {
       trustForwardedFor: scope.xForwarded,
       slowReaderTimeoutMs: this.#options.slowReaderTimeoutMs,
       lifecycle: this.#options.lifecycle,
+      readBody: (exchange) => this.#readOnDemand(exchange),
       answered: (exchange, httpStatus) => {
         this.#answered(exchange, httpStatus);
       },
     };
+    const router = this.#routerOf(scope.resources);
     return (incoming, outgoing) => {
       if (!this.#options.connections.received(incoming.socket)) return;
       const exchange = new Exchange(host, this.#other.unrecognized, incoming, outgoing);
       try {
-        this.#begin(scope, exchange);
+        this.#begin(scope, router, exchange);
       } catch (error) {
         this.#fail(exchange, error);
       }
     };
   }
 
-  #begin(scope: ListenerScope, exchange: Exchange): void {
+  /** Built once for each listener, so that asking costs the same whatever else there is. */
+  #routerOf(resources: ReadonlySet<string>): PathRouter<Operation> {
+    const router = new PathRouter<Operation>();
+    for (const operation of this.#operations) {
+      if (!resources.has(operation.resource)) continue;
+      const { route } = operation;
+      for (const path of pathsOf(route)) router.add(route.method, path, operation);
+    }
+    return router;
+  }
+
+  #begin(scope: ListenerScope, router: PathRouter<Operation>, exchange: Exchange): void {
     const { method, path } = exchange;
     const client = scope.resources.has('client');
-    const found = client ? this.#router.find(method, path) : [];
+    const found = router.find(method, path);
     if ('target' in found) {
       exchange.operation = found.target.metrics;
       exchange.params = found.params;
       this.#authenticate(exchange, found.target.route);
       return;
     }
-    if (found.length > 0 && method !== 'OPTIONS') {
+    if (found.length > 0 && !(method === 'OPTIONS' && client)) {
       exchange.sendJson(405, UNRECOGNIZED_METHOD, ['Allow', found.join(', ')]);
       return;
     }
@@ -161,12 +183,36 @@ export class Dispatcher {
       this.#run(exchange, route);
       return;
     }
-    const maxBytes =
-      exchange.requesterOrNull === null
-        ? Math.min(MAX_UNAUTHENTICATED_BODY_BYTES, this.maxRequestBytes)
-        : this.maxRequestBytes;
+    if (route.readsBody === true) {
+      exchange.maxBodyBytes = this.#maxBodyBytes(exchange, route);
+      this.#call(exchange, route);
+      return;
+    }
+    const maxBytes = this.#maxBodyBytes(exchange, route);
     this.#withBody(exchange, maxBytes, () => {
       this.#run(exchange, route);
+    });
+  }
+
+  #maxBodyBytes(exchange: Exchange, { maxBodyBytes }: Route): number {
+    if (maxBodyBytes !== undefined) return maxBodyBytes;
+    if (exchange.requesterOrNull !== null) return this.maxRequestBytes;
+    return Math.min(MAX_UNAUTHENTICATED_BODY_BYTES, this.maxRequestBytes);
+  }
+
+  #readOnDemand(exchange: Exchange): Promise<void> {
+    const held = this.#heldBodies.hold(addressGroup(exchange.ip));
+    exchange.held = held;
+    return new Promise((resolve, reject) => {
+      readBody(exchange.incoming, exchange.maxBodyBytes, held, (result) => {
+        if (result === null) reject(new MatrixError(400, 'M_UNKNOWN', 'The request ended early'));
+        else if (result instanceof MatrixError) reject(result);
+        else {
+          this.#options.connections.working(exchange.incoming.socket);
+          exchange.bytes = result;
+          resolve();
+        }
+      });
     });
   }
 
@@ -185,6 +231,10 @@ export class Dispatcher {
 
   #run(exchange: Exchange, route: Route): void {
     this.#options.connections.working(exchange.incoming.socket);
+    this.#call(exchange, route);
+  }
+
+  #call(exchange: Exchange, route: Route): void {
     let result: unknown;
     try {
       result = route.handler(exchange);
@@ -233,6 +283,7 @@ export class Dispatcher {
   #answered(exchange: Exchange, httpStatus: number | null): void {
     const { connections, requestMetrics, logger } = this.#options;
     connections.idle(exchange.incoming.socket);
+    exchange.held?.release();
     const durationMs = performance.now() - exchange.startedAt;
     if (httpStatus !== null) requestMetrics.answered(exchange.operation, httpStatus, durationMs);
     const { operationId } = exchange.operation;

@@ -5,7 +5,8 @@
  * presence `PUT`, `GET` and of every long poll.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CORS_HEADERS, findHeader } from './headers.ts';
+import type { HeldBody } from './body-budget.ts';
+import { CORS_HEADERS, findHeader, findHeaders } from './headers.ts';
 import { parseJson } from './read-body.ts';
 import type { OperationMetrics } from './request-metrics.ts';
 import type { ClientRequest, Requester } from './route.ts';
@@ -41,6 +42,8 @@ export interface ExchangeHost {
   /** How long a client may take to read an answer without any progress. */
   readonly slowReaderTimeoutMs: number;
   readonly lifecycle: Lifecycle;
+  /** For a handler that reads the body itself. Rejects with what `readBody` answers, or when nobody is there any more. */
+  readBody(exchange: Exchange): Promise<void>;
   /** Called once, when the answer is given; `httpStatus` is `null` when there was nobody left to answer. */
   answered(exchange: Exchange, httpStatus: number | null): void;
 }
@@ -53,6 +56,10 @@ export class Exchange implements ClientRequest {
   params: Readonly<Record<string, string>> = {};
   requesterOrNull: Requester | null = null;
   bytes: Buffer = EMPTY;
+  /** For a handler that reads the body itself. */
+  maxBodyBytes = 0;
+  /** What the body counts as until the answer; null where it does not. */
+  held: HeldBody | null = null;
   operation: OperationMetrics;
   /** Milliseconds of the process's own steady clock. */
   readonly startedAt = performance.now();
@@ -102,6 +109,14 @@ export class Exchange implements ClientRequest {
     return parseJson(this.bytes);
   }
 
+  readBody(): Promise<void> {
+    return this.#host.readBody(this);
+  }
+
+  dropBody(): void {
+    this.bytes = EMPTY;
+  }
+
   get ip(): string {
     if (this.#host.trustForwardedFor) {
       // The last address is the one our own proxy saw; those before it are what the client claims.
@@ -113,6 +128,10 @@ export class Exchange implements ClientRequest {
 
   get userAgent(): string {
     return findHeader(this.incoming.rawHeaders, 'user-agent') ?? '';
+  }
+
+  headers(name: string): readonly string[] {
+    return findHeaders(this.incoming.rawHeaders, name);
   }
 
   get signal(): AbortSignal {

@@ -13,6 +13,17 @@ export function findHeader(rawHeaders: readonly string[], name: string): string 
   return undefined;
 }
 
+/** Every value of a header, in order; `name` in lower case. */
+export function findHeaders(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) {
+      values.push(rawHeaders[i + 1] ?? '');
+    }
+  }
+  return values;
+}
+
 /** On every answer of a listener that serves clients, errors included. */
 export const CORS_HEADERS: readonly string[] = [
   'Access-Control-Allow-Origin',

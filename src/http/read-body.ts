@@ -1,25 +1,18 @@
 /**
  * Reads a request's body up to a limit, and parses JSON that strangers wrote.
  *
- * Limits: bytes of one body, bytes of all bodies that are being read at one moment (so that a thousand slow uploads
- * cannot fill the memory), and nesting (so that nobody's recursion overflows the stack).
+ * Limits: bytes of one body, bytes of all bodies that are held at one moment (so that a thousand slow uploads cannot fill the
+ * memory; see body-budget.ts), and nesting (so that nobody's recursion overflows the stack).
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { MatrixError } from '../matrix/errors.ts';
+import type { BodyBudget } from './body-budget.ts';
 import { findHeader } from './headers.ts';
 
 /** Arrays and objects inside one another. JSON of the specification's objects is a handful deep. */
 const MAX_JSON_DEPTH = 200;
-/** Bodies of up to this size are not counted: the number of connections bounds them. */
-const SMALL_BODY_BYTES = 65_536;
 const EMPTY = Buffer.alloc(0);
-
-/** How many bytes of large bodies are held at this moment, by everybody together. */
-export interface BodyBudget {
-  readonly maxBytes: number;
-  usedBytes: number;
-}
 
 /**
  * Reads the whole body and calls `done` once: with the bytes, with 413 `M_TOO_LARGE` or 429 `M_LIMIT_EXCEEDED` (the rest
@@ -52,7 +45,12 @@ export function readBody(
       return;
     }
     const body = (request.read() as Buffer | null) ?? EMPTY;
-    done(body.length > maxBytes ? tooLarge(maxBytes) : body);
+    if (body.length > maxBytes) done(tooLarge(maxBytes));
+    else if (body.length <= budget.uncountedBytes) done(body);
+    else if (budget.take(body.length)) {
+      budget.give(body.length);
+      done(body);
+    } else done(tooMuch());
   });
 }
 
@@ -70,7 +68,7 @@ function readStream(
   const finish = (result: Buffer | MatrixError | null): void => {
     if (finished) return;
     finished = true;
-    budget.usedBytes -= counted;
+    if (counted > 0) budget.give(counted);
     chunks = null;
     done(result);
   };
@@ -81,13 +79,12 @@ function readStream(
       finish(tooLarge(maxBytes));
       return;
     }
-    if (length > SMALL_BODY_BYTES) {
-      budget.usedBytes += length - counted;
-      counted = length;
-      if (budget.usedBytes > budget.maxBytes) {
-        finish(new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many large requests at once', { retry_after_ms: 1000 }));
+    if (length > budget.uncountedBytes) {
+      if (!budget.take(length - counted)) {
+        finish(tooMuch());
         return;
       }
+      counted = length;
     }
     if (first === null) first = chunk;
     else if (chunks === null) chunks = [first, chunk];
@@ -118,6 +115,10 @@ export function parseJson(body: Buffer): unknown {
 
 function tooLarge(maxBytes: number): MatrixError {
   return new MatrixError(413, 'M_TOO_LARGE', `The body is larger than ${maxBytes} bytes`);
+}
+
+function tooMuch(): MatrixError {
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many large requests at once', { retry_after_ms: 1000 });
 }
 
 function hasTransferEncoding(request: IncomingMessage): boolean {

@@ -22,6 +22,15 @@ export interface Route {
   readonly auth: 'required' | 'optional' | 'none';
   /** The specification's operationId: the label of metrics and the name in logs. */
   readonly operationId: string;
+  /** On which listeners it is served. @default 'client' */
+  readonly resource?: 'client' | 'federation';
+  /** Largest body in bytes, instead of `max_request_size`, or of 64 KiB where no token was sent. */
+  readonly maxBodyBytes?: number;
+  /**
+   * `handler` reads the body itself, with `readBody()`, once it has seen enough of the headers to want it. Until it is answered, the body
+   * counts against the little that such requests, and each address of them, may hold at once. @default false
+   */
+  readonly readsBody?: boolean;
   /**
    * The answer: a JSON value, `undefined` for `{}`, or a `Reply`/`RawJson`. Throws `MatrixError` for everything that is
    * the client's fault. A handler that answers without waiting returns the value itself, not a promise.
@@ -43,6 +52,8 @@ export interface Requester {
 
 export interface ClientRequest {
   readonly method: string;
+  /** Path and query, exactly as they were sent. */
+  readonly url: string;
   /** Who asks. Reading it on a route without authentication is a bug and throws; see `requesterOrNull`. */
   readonly requester: Requester;
   /** `null` where no token was sent (`auth: 'optional'`) or none is looked at (`'none'`). */
@@ -68,6 +79,15 @@ export interface ClientRequest {
   readonly ip: string;
   /** `User-Agent`, or an empty string. */
   readonly userAgent: string;
+  /** Every value of a header, in the order they were sent. `name` in lower case. */
+  headers(name: string): readonly string[];
+  /**
+   * Only where the route `readsBody`: resolves when all of the body is here. Rejects with 413 `M_TOO_LARGE`, with 429
+   * `M_LIMIT_EXCEEDED` when there is no room for it now, and with 400 when the client has gone.
+   */
+  readBody(): Promise<void>;
+  /** Lets go of the bytes of the body, which has been parsed. They still count until the answer: what was made of them is as large. */
+  dropBody(): void;
 }
 
 /** A 200 (or `httpStatus`) whose body is already serialised. */
