@@ -10,32 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
-import { freePort } from '../test/support/free-port.ts';
-import { type SdkClient, registerSdkClient, sdkClient } from '../test/support/sdk-client.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { type SdkClient, registerSdkClient, sdkClient } from '../../test/support/sdk-client.ts';
+import { chapter, name, perform, type Person, say, show, showModule } from './screen.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const examplePath = join(root, 'examples/custom-presence-router/custom-presence-router.ts');
 const startedTs = Date.now();
-
-const colours = { alice: 'magenta', bob: 'cyan', charlie: 'yellow', dora: 'gray' } as const;
-const dots = {
-  online: styleText('green', '●'),
-  unavailable: styleText('yellow', '●'),
-  offline: styleText('gray', '○'),
-} as const;
-
-function say(text = ''): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function chapter(number: number, text: string): void {
-  say();
-  say(styleText('bold', `${number}. ${text}`));
-}
-
-function name(person: keyof typeof colours): string {
-  return styleText(colours[person], person[0]?.toUpperCase() + person.slice(1));
-}
 
 async function startServer(folder: string, baseUrl: string): Promise<ChildProcess> {
   const server = spawn(
@@ -64,15 +45,9 @@ async function stopServer(server: ChildProcess): Promise<void> {
   await once(server, 'exit');
 }
 
-/** What Alice's client shows, as a person would see it. */
-function aliceSees(alice: SdkClient, people: readonly (keyof typeof colours)[]): void {
-  const row = people.map((person) => {
-    const { presence, statusMsg } = alice.seen(`@${person}:localhost`);
-    const dot = presence in dots ? dots[presence as keyof typeof dots] : styleText('gray', '?');
-    const status = statusMsg === undefined ? '' : styleText('italic', ` “${statusMsg}”`);
-    return `${dot} ${name(person)} ${styleText('gray', presence === 'unknown' ? 'nothing known' : presence)}${status}`;
-  });
-  say(`   ${name('alice')}'s client shows:  ${row.join('     ')}`);
+/** The names are those of the only server here. */
+function aliceSees(alice: SdkClient, people: readonly Person[]): void {
+  show('alice', alice, Object.fromEntries(people.map((person) => [person, `@${person}:localhost`])));
 }
 
 async function main(): Promise<void> {
@@ -102,9 +77,7 @@ async function main(): Promise<void> {
   const clients: SdkClient[] = [];
   try {
     chapter(1, 'The server starts, with this module:');
-    const source = await readFile(examplePath, 'utf8');
-    const body = source.slice(source.indexOf('export ')).trimEnd();
-    for (const line of body.split('\n')) say(styleText('gray', `   │ ${line}`));
+    showModule(await readFile(examplePath, 'utf8'));
     server = await startServer(folder, baseUrl);
     say(`   Listening at ${baseUrl}.`);
 
@@ -175,11 +148,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main().catch((error: unknown) => {
-  process.stderr.write(
-    `${styleText('red', 'The demonstration failed:')} ${error instanceof Error ? error.message : String(error)}\n`,
-  );
-  process.exitCode = 1;
-});
-// oxlint-disable-next-line no-restricted-properties -- the SDK's timers would hold the terminal for another minute; ours are closed
-process.exit();
+await perform(main);
