@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { FederationTransport } from '../ports/federation-transport.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
+import type { RoomDirectory } from '../ports/room-directory.ts';
 
 /** Parts that take the place of what the composition root would make. */
 export interface ServerOverrides {
@@ -14,6 +15,8 @@ export interface ServerOverrides {
   readonly logger?: Logger;
   readonly metrics?: Metrics;
   readonly federation?: FederationTransport;
+  /** Who is in which room, for presence only: rooms with members of other servers exist nowhere else. */
+  readonly rooms?: RoomDirectory;
   /** Times that the configuration has no keys for, and those it has. */
   readonly timers?: Partial<PresenceTimers>;
   /** Folder for compiled modules; null to compile at each start. @default beside the database */

@@ -42,7 +42,7 @@ export async function startPresence(
     },
     {
       store: storage.presence,
-      rooms: homeserver.rooms.roomDirectory,
+      rooms: overrides.rooms ?? homeserver.rooms.roomDirectory,
       federation: overrides.federation ?? new CountingFederationTransport(metrics),
       router,
       clock,
