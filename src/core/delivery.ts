@@ -5,9 +5,9 @@
  * is that of the connected observers who get it, and of the remote servers in its rooms.
  * Long, because publishing, routing and what is held up meanwhile share the state of one delivery.
  */
-import type { ServerName, UserId } from '../matrix/identifiers.ts';
+import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
-import type { Deliveries, PresenceUpdate, RouteResult, RoutingAnswer, TurnChanges } from './engine-api.ts';
+import type { Deliveries, PresenceUpdate, PublishResult, RouteResult, RoutingAnswer, TurnChanges } from './engine-api.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';
@@ -16,7 +16,7 @@ import type { Positions } from './positions.ts';
 import type { Rooms } from './rooms.ts';
 import type { Turn } from './turn.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
-import type { UserTable } from './user-table.ts';
+import { OWN_SERVER, type UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
 
 export interface DeliveryParts {
@@ -63,7 +63,12 @@ export class Delivery {
     this.#federates = federates;
   }
 
-  publish(changes: TurnChanges): Deliveries {
+  /** Whether something waits for a turn that is being made durable. */
+  get isHoldingUp(): boolean {
+    return this.#deferred.length > 0 || this.#snapshotsDue.size > 0;
+  }
+
+  publish(changes: TurnChanges): PublishResult {
     const { positions, turn } = this.#parts;
     this.#begin();
     for (const update of changes.updates) {
@@ -72,10 +77,12 @@ export class Delivery {
       this.#tellObservers(update.uid, update.position);
       this.#tellServers(update.uid, update.state);
     }
-    for (const ping of changes.pings) this.#tellServers(ping.uid, ping.state);
     positions.closeTurns(changes.position);
     this.#flushDeferred(positions.published);
-    return this.#finish();
+    const deliveries = this.#finish();
+    this.#servers = new Map();
+    for (const ping of changes.pings) this.#tellServers(ping.uid, ping.state);
+    return { ...deliveries, keepAlives: this.#servers };
   }
 
   route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult {
@@ -84,6 +91,7 @@ export class Delivery {
     let dropped = 0;
     for (const update of batch) {
       const userId = update.state.userId;
+      if (!this.#isStill(update)) continue;
       const { local, servers, dropped: over } = this.#splitTargets(update.uid, answer.get(userId) ?? []);
       dropped += over;
       this.#tellRoutedServers(update, servers);
@@ -95,10 +103,20 @@ export class Delivery {
     return { ...this.#finishFresh(), kept, dropped };
   }
 
+  /** Default routing of what was told before, to servers only. */
+  tellServersAgain(updates: readonly PresenceUpdate[]): Deliveries['servers'] {
+    this.#begin();
+    for (const update of updates) this.#tellServers(update.uid, update.state);
+    return this.#finish().servers;
+  }
+
   /** Servers that routers name for keep-alives: no local user is told and nothing is kept. */
   routePings(pings: readonly PresenceUpdate[], answer: RoutingAnswer): Deliveries['servers'] {
     this.#begin();
     for (const ping of pings) {
+      if (!this.#isStill(ping)) continue;
+      // A newer update has been told meanwhile: where that goes is for the routers to say.
+      if ((this.#parts.users.position[ping.uid] as number) > ping.position) continue;
       this.#tellRoutedServers(ping, this.#splitTargets(ping.uid, answer.get(ping.state.userId) ?? []).servers);
     }
     return this.#finish().servers;
@@ -236,25 +254,36 @@ export class Delivery {
     return position;
   }
 
+  /** Routers can take so long that the user has been forgotten meanwhile, and the number given to another. */
+  #isStill({ uid, state }: PresenceUpdate): boolean {
+    return this.#parts.users.find(state.userId) === uid;
+  }
+
   /** Local targets as ascending uids, each once and at most so many; remote ones as servers. */
   #splitTargets(
     source: number,
     targets: readonly UserId[],
-  ): { local: number[]; servers: ReadonlySet<number>; dropped: number } {
+  ): { local: number[]; servers: ReadonlySet<ServerName>; dropped: number } {
     const { users } = this.#parts;
     const local = new Set<number>();
-    const servers = new Set<number>();
+    const servers = new Set<ServerName>();
+    const own = users.servers.name(OWN_SERVER);
     let dropped = 0;
     for (const target of targets) {
-      // Targets nobody has heard of yet get an id, so that they see the source when they come; the limit bounds them.
       const known = users.find(target);
+      // Of users elsewhere only their server matters; a module may name any number of them, so they get no id.
+      const server = known >= 0 ? users.servers.name(users.server[known] as number) : serverNameOf(target);
+      if (server !== own) {
+        servers.add(server);
+        continue;
+      }
+      // Targets nobody has heard of yet get an id, so that they see the source when they come; the limit bounds them.
       if (known < 0 && local.size >= this.#maxRoutedPerUser) {
         dropped++;
         continue;
       }
       const uid = known >= 0 ? known : users.intern(target);
-      if (!users.isLocal(uid)) servers.add(users.server[uid] as number);
-      else if (local.has(uid) || uid === source) continue;
+      if (local.has(uid) || uid === source) continue;
       else if (local.size < this.#maxRoutedPerUser) local.add(uid);
       else dropped++;
     }
@@ -262,20 +291,20 @@ export class Delivery {
   }
 
   #tellServers(uid: number, state: UserPresenceState): void {
-    this.#eachServer(uid, (server) => this.#tellServer(server, state));
+    this.#eachServer(uid, (server) => this.#tellServer(this.#parts.users.servers.name(server), state));
   }
 
   /** Servers in the source's rooms were told by default routing. */
-  #tellRoutedServers(update: PresenceUpdate, servers: ReadonlySet<number>): void {
-    if (servers.size === 0) return;
+  #tellRoutedServers(update: PresenceUpdate, servers: ReadonlySet<ServerName>): void {
+    if (servers.size === 0 || !this.#mayFederate(update.uid)) return;
     this.#eachServer(update.uid, () => undefined);
-    for (const server of servers) {
-      if (this.#mayFederate(update.uid) && this.#serversTold.mark(server)) this.#tellServer(server, update.state);
+    for (const name of servers) {
+      const server = this.#parts.users.servers.find(name);
+      if (server < 0 || !this.#serversTold.has(server)) this.#tellServer(name, update.state);
     }
   }
 
-  #tellServer(server: number, state: UserPresenceState): void {
-    const name = this.#parts.users.servers.name(server);
+  #tellServer(name: ServerName, state: UserPresenceState): void {
     const states = this.#servers.get(name);
     if (states === undefined) this.#servers.set(name, [state]);
     else states.push(state);

@@ -94,7 +94,10 @@ export interface PresenceUpdate {
 export interface TurnChanges {
   /** In position order. Empty when nothing is worth telling. */
   readonly updates: readonly PresenceUpdate[];
-  /** Local users whose keep-alive is due and who are not in `updates`. Sent to servers only; moves no position. */
+  /**
+   * Local users whose keep-alive is due and who are not in `updates`: only those whom a server may have to hear of. Sent to servers only;
+   * moves no position.
+   */
   readonly pings: readonly PresenceUpdate[];
   /** Highest position in use by the end of this turn. */
   readonly position: number;
@@ -108,6 +111,12 @@ export interface Deliveries {
   readonly pairs: number;
   /** Remote servers and the local users' states they get: at most one state per user and server. */
   readonly servers: ReadonlyMap<ServerName, readonly UserPresenceState[]>;
+}
+
+/** What `publish` did: keep-alives apart from updates, because they can wait. */
+export interface PublishResult extends Deliveries {
+  /** Remote servers and the local users' unchanged states they are to hear again. */
+  readonly keepAlives: ReadonlyMap<ServerName, readonly UserPresenceState[]>;
 }
 
 /** The merged, checked answer of the routers for one batch: source → who gets it in addition. */
@@ -132,6 +141,29 @@ export interface StoredRow {
   readonly routedTo: readonly UserId[];
   /** 0 when `routedTo` is empty. */
   readonly routedPosition: number;
+}
+
+export interface ReleaseOptions {
+  /** Users to look at, and inboxes to search, in one call. */
+  readonly budget: number;
+  /** Whether the caller still uses the number of this user. */
+  readonly isBusy: (uid: number) => boolean;
+  /** Whether users of this server wait for a place. */
+  readonly isCrowded: (server: ServerName) => boolean;
+  /** How long everybody counts as seen after the last observer who wanted everybody has gone. */
+  readonly everybodyLingerMs: number;
+}
+
+/** Somebody the engine has just forgotten. */
+export interface ReleasedUser {
+  /** The number they had, which may stand for somebody else soon. */
+  readonly uid: number;
+  readonly state: UserPresenceState;
+  /** Whether an update of theirs was ever told: then somebody may still believe it. */
+  readonly wasTold: boolean;
+  /** Whether nothing was known about them. */
+  readonly isBlank: boolean;
+  readonly isLocal: boolean;
 }
 
 /** Where an observer is in the stream: part of the opaque sync token. */

@@ -7,10 +7,14 @@ import { Delivery } from './delivery.ts';
 import type { EngineOptions } from './engine-api.ts';
 import { Inboxes } from './inboxes.ts';
 import { Interest } from './interest.ts';
+import { Joins } from './joins.ts';
 import { KeptAnswers } from './kept-answers.ts';
+import { LocalUsers } from './local-users.ts';
 import { Observers } from './observers.ts';
 import { Positions } from './positions.ts';
 import { Records } from './records.ts';
+import { Release } from './release.ts';
+import { RemoteUsers } from './remote-users.ts';
 import { Rooms } from './rooms.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { Turn } from './turn.ts';
@@ -31,9 +35,14 @@ export interface EngineParts {
   readonly kept: KeptAnswers;
   readonly visibility: Visibility;
   readonly delivery: Delivery;
+  readonly joins: Joins;
+  readonly localUsers: LocalUsers;
+  /** Whether routers are asked about keep-alives: then each may go to some server. */
+  readonly routers: { areAsked: boolean };
   readonly collector: Collector;
   /** Full-presence marks: uid → position. */
   readonly marks: Map<number, number>;
+  readonly remote: RemoteUsers;
 }
 
 export function createParts(options: EngineOptions, tickMs: number): EngineParts {
@@ -43,9 +52,11 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const counters = new Counters();
   const turn = new Turn(users, positions, counters, timers.lastActiveGranularityMs);
   const wheel = new TimerWheel(tickMs);
-  const records = new Records(users, turn, wheel, timers, mode);
-  const observers = new Observers(users, timers.observerLingerMs);
   const rooms = new Rooms(users, options.excludedRooms);
+  const routers = { areAsked: false };
+  const hasAudience = (uid: number): boolean => routers.areAsked || rooms.hasRemoteMates(uid);
+  const records = new Records(users, turn, wheel, timers, mode, hasAudience);
+  const observers = new Observers(users, timers.observerLingerMs);
   const inboxes = new Inboxes(users, limits.maxPendingPerObserver);
   const interest = new Interest(users);
   const kept = new KeptAnswers(users);
@@ -65,7 +76,12 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
     visibility,
   };
   const delivery = new Delivery(base, limits.maxRoutedPerUser, mode === 'tracked');
+  const joins = new Joins(users, rooms, turn);
+  const localUsers = new LocalUsers(users, rooms, turn);
   const marks = new Map<number, number>();
   const collector = new Collector({ ...base, delivery, marks });
-  return { ...base, delivery, marks, collector };
+  const release = new Release({ ...base, delivery, marks }, mode === 'tracked');
+  const isTracked = mode === 'tracked';
+  const remote = new RemoteUsers({ ...base, release: mode === 'disabled' ? null : release }, isTracked);
+  return { ...base, delivery, joins, localUsers, routers, marks, collector, remote };
 }

@@ -32,6 +32,11 @@ export class IdTable<T extends string> {
     return number;
   }
 
+  /** Whether the number is in use. */
+  has(number: number): boolean {
+    return this.#names[number] !== undefined;
+  }
+
   /** The name of a number in use. */
   name(number: number): T {
     return this.#names[number] as T;
@@ -39,10 +44,21 @@ export class IdTable<T extends string> {
 
   /** Forgets the name; its number may be given to another from now on, so nothing may refer to it any more. */
   release(number: number): void {
+    if (this.#names[number] === undefined) return;
+    this.retire(number);
+    this.reuse(number);
+  }
+
+  /** Forgets the name, but keeps the number from being given out: something may still refer to it. */
+  retire(number: number): void {
     const name = this.#names[number];
     if (name === undefined) return;
     this.#numbers.delete(name);
     this.#names[number] = undefined;
+  }
+
+  /** A retired number may be given out: nothing refers to it any more. */
+  reuse(number: number): void {
     this.#released.push(number);
   }
 }

@@ -124,6 +124,23 @@ export class Inboxes {
     }
   }
 
+  /** Drops entries about users who are to be forgotten: their numbers will be given to others. */
+  dropAbout(slot: number, isForgotten: (uid: number) => boolean): void {
+    const lists = this.#lists;
+    if (lists.size(slot) === 0) return;
+    const { buffer } = lists;
+    const start = lists.start[slot] as number;
+    const end = start + lists.size(slot);
+    let to = end;
+    for (let at = end - WORDS; at >= start; at -= WORDS) {
+      if (isForgotten(buffer[at + 1] as number)) continue;
+      to -= WORDS;
+      buffer[to + 1] = buffer[at + 1] as number;
+      buffer[to] = buffer[at] as number;
+    }
+    this.#removeFirst(slot, to - start);
+  }
+
   /** Makes space for one more entry: first by dropping what nobody needs, then by growing, at the limit by losing the older half. */
   #makeRoom(slot: number): void {
     const lists = this.#lists;

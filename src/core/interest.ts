@@ -49,7 +49,7 @@ export class Interest {
   }
 
   wants(slot: number, uid: number): boolean {
-    return this.wantsAll(slot) || this.#wanted.includesSorted(slot, uid);
+    return this.wantsAll(slot) ? this.#users.isUsed(uid) : this.#wanted.includesSorted(slot, uid);
   }
 
   /** uids wanted by name. */

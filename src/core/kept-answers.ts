@@ -24,6 +24,7 @@ export class KeptAnswers {
   /** target uid → list in `#sources`, and the length at which that list is cleaned. */
   readonly #backwards = new Map<number, { readonly list: number; cleanAt: number }>();
   readonly #sources = new IntLists();
+  readonly #freedSourceLists: number[] = [];
   #sourceLists = 0;
   readonly #seen = new Stamps();
 
@@ -63,6 +64,19 @@ export class KeptAnswers {
     return back === undefined ? [] : this.#namingSources(target, back.list);
   }
 
+  /** Forgets a user as source and, if no answer names them any more, as target. False, and nothing happens, if one does. */
+  forget(uid: number): boolean {
+    const back = this.#backwards.get(uid);
+    if (back !== undefined) {
+      if (this.#namingSources(uid, back.list).length > 0) return false;
+      this.#sources.clear(back.list);
+      this.#backwards.delete(uid);
+      this.#freedSourceLists.push(back.list);
+    }
+    this.replace(uid, [], 0);
+    return true;
+  }
+
   /** Replaces the source's answer; `targets` ascending, without duplicates; none: the answer is dropped. */
   replace(source: number, targets: readonly number[], position: number): void {
     const known = this.#listOf.get(source);
@@ -85,7 +99,7 @@ export class KeptAnswers {
   #addSource(target: number, source: number): void {
     let back = this.#backwards.get(target);
     if (back === undefined) {
-      back = { list: this.#sourceLists++, cleanAt: FIRST_CLEANING };
+      back = { list: this.#freedSourceLists.pop() ?? this.#sourceLists++, cleanAt: FIRST_CLEANING };
       this.#backwards.set(target, back);
     }
     this.#sources.push(back.list, source);

@@ -101,10 +101,10 @@ describe('what is told', () => {
   it('row 47: an identical remote update is not told, makes no keep-alive, and begins the 30 minutes anew', () => {
     const it = new EngineDriver();
     const entry = { userId: Q, state: 'online', statusMsg: null, lastActiveTs: it.now, currentlyActive: true } as const;
-    it.engine.receiveRemote([entry], it.now);
+    it.engine.remote.receive([entry], it.now);
     expect(it.commit()).toHaveLength(1);
     it.advance(20 * MINUTE);
-    it.engine.receiveRemote([entry], it.now);
+    it.engine.remote.receive([entry], it.now);
     expect(it.commit()).toEqual([]);
     expect(it.pings).toEqual([]);
     expect(it.advance(30 * MINUTE - 1)).toEqual([]);
@@ -173,23 +173,48 @@ describe('what is told', () => {
     expect(it.commit()).toEqual([]);
   });
 
-  it('a quiet local user who is not offline is kept alive every 25 minutes, without moving a position', () => {
+  it('row 218: a quiet local user who is not offline is kept alive every 25 minutes, without moving a position', () => {
     const it = online();
     it.engine.join(U, '!r:test');
     it.engine.join(Q, '!r:test');
     it.advance(6 * MINUTE);
     const { position } = it.engine;
     const pinged: number[] = [];
-    for (let minute = 0; minute < 60; minute++) {
-      expect(it.advance(MINUTE - 1)).toEqual([]);
-      it.now += 1;
-      it.engine.tick(it.now);
-      it.commit();
-      if (it.pings.length > 0) pinged.push(it.elapsed / MINUTE);
-      if (it.pings.length > 0) expect(it.deliveries.servers.get('far')).toMatchObject([{ userId: U }]);
+    for (let step = 0; step < 720; step++) {
+      expect(it.advance(it.engine.tickMs)).toEqual([]);
+      if (it.pings.length === 0) continue;
+      pinged.push(it.elapsed);
+      expect(it.keepAlives.get('far')).toMatchObject([{ userId: U, state: 'unavailable' }]);
+      expect(it.deliveries.servers.size).toBe(0);
     }
-    expect(pinged).toEqual([30, 55]);
+    expect(pinged.length).toBe(2);
+    const [first = 0, second = 0] = pinged;
+    for (const pause of [first - 5 * MINUTE, second - first]) {
+      expect(pause).toBeGreaterThanOrEqual(25 * MINUTE);
+      expect(pause).toBeLessThanOrEqual(25 * MINUTE + 45 * SECOND + it.engine.tickMs);
+    }
     expect(it.engine.position).toBe(position);
+  });
+
+  it('row 218: nobody is kept alive, and nothing is saved for it, without a server or a router that could name one', () => {
+    const it = online();
+    it.engine.join(U, '!r:test');
+    it.engine.join('@v:test', '!r:test');
+    it.advance(6 * MINUTE);
+    it.engine.drainUnpersisted();
+    for (let step = 0; step < 360; step++) {
+      it.advance(it.engine.tickMs);
+      expect(it.pings).toEqual([]);
+      expect(it.engine.drainUnpersisted()).toEqual([]);
+    }
+    it.engine.setRoutersAreAsked(true);
+    let pinged = 0;
+    for (let step = 0; step < 360; step++) {
+      it.advance(it.engine.tickMs);
+      pinged += it.pings.length;
+    }
+    expect(pinged).toBe(1);
+    expect(it.engine.drainUnpersisted().map(({ state }) => state.userId)).toEqual([U]);
   });
 
   it('row 254: status and state together count as a status change and no transition', () => {

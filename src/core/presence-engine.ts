@@ -16,7 +16,7 @@ import type {
   EngineStats,
   ManagedPresence,
   PresenceUpdate,
-  RemotePresence,
+  PublishResult,
   RouteResult,
   RoutingAnswer,
   StoredRow,
@@ -25,6 +25,7 @@ import type {
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
 import type { InterestAnswer } from './interest.ts';
+import type { RemoteUsers } from './remote-users.ts';
 import { tickFor } from './tick.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 import { defaultRecord } from './user-table.ts';
@@ -32,6 +33,8 @@ import { defaultRecord } from './user-table.ts';
 export class PresenceEngine {
   /** `tick` is to be called this often, in ms. */
   readonly tickMs: number;
+  /** What concerns only users of other servers. */
+  readonly remote: RemoteUsers;
   readonly #options: EngineOptions;
   readonly #parts: EngineParts;
   #periodEndsTs = 0;
@@ -40,6 +43,7 @@ export class PresenceEngine {
     this.#options = options;
     this.tickMs = tickFor(options.timers);
     this.#parts = createParts(options, this.tickMs);
+    this.remote = this.#parts.remote;
   }
 
   // Commands.
@@ -58,14 +62,24 @@ export class PresenceEngine {
     }
   }
 
-  /** Idempotent. Excluded rooms are ignored. */
+  /** Idempotent. Excluded rooms are ignored. What it means for other servers is part of the next `takeJoins`. */
   join(userId: UserId, roomId: RoomId): void {
-    if (!this.#parts.rooms.isExcluded(roomId)) this.#parts.rooms.join(this.#parts.users.intern(userId), roomId);
+    if (this.#parts.rooms.isExcluded(roomId)) return;
+    const uid = this.#parts.users.intern(userId);
+    const room = this.#parts.rooms.join(uid, roomId);
+    if (room >= 0 && this.#isTracked) this.#parts.joins.add(room, uid);
   }
 
   leave(userId: UserId, roomId: RoomId): void {
     const uid = this.#parts.users.find(userId);
-    if (uid >= 0) this.#parts.rooms.leave(uid, roomId);
+    if (uid < 0) return;
+    const room = this.#parts.rooms.leave(uid, roomId);
+    if (room >= 0) this.#parts.joins.remove(room, uid);
+  }
+
+  /** Whether routers are asked about keep-alives from now on; without, they are due only to whom a server shares a room with. */
+  setRoutersAreAsked(areAsked: boolean): void {
+    this.#parts.routers.areAsked = areAsked;
   }
 
   /** `PUT …/status`. A null status message clears it. Ignored unless presence is tracked. */
@@ -125,17 +139,6 @@ export class PresenceEngine {
       this.#parts.records.setManaged(this.#parts.users.intern(userId), managed, now);
   }
 
-  /** Checked entries of an EDU. Those of local users, and all unless presence is tracked, are ignored. */
-  receiveRemote(entries: readonly RemotePresence[], now: number): void {
-    if (!this.#isTracked) return;
-    for (const entry of entries) {
-      const uid = this.#parts.users.intern(entry.userId);
-      if (this.#parts.users.isLocal(uid)) continue;
-      this.#parts.counters.add('remoteEntries');
-      this.#parts.records.receiveRemote(uid, entry, now);
-    }
-  }
-
   /** Lets time act: timers of users, and observers who have been away for too long. Returns the number of timers fired. */
   tick(now: number): number {
     for (let slot = this.#parts.observers.nextToLeave(now); slot >= 0; slot = this.#parts.observers.nextToLeave(now)) {
@@ -160,8 +163,16 @@ export class PresenceEngine {
 
   // Deliveries.
 
+  /**
+   * What the joins since the last call tell other servers; call it right after `takeChanges`, and send it at once. Updates that are not
+   * published yet are left out: they go to the new servers when they are.
+   */
+  takeJoins(now: number): Deliveries['servers'] {
+    return this.#parts.joins.take(now);
+  }
+
   /** Default routing of a durable turn: room mates, the user, those interested, and servers in the rooms. */
-  publish(changes: TurnChanges): Deliveries {
+  publish(changes: TurnChanges): PublishResult {
     return this.#parts.delivery.publish(changes);
   }
 
@@ -213,6 +224,36 @@ export class PresenceEngine {
 
   forgetMark(userId: UserId): void {
     this.#parts.marks.delete(this.#parts.users.find(userId));
+  }
+
+  // For servers that missed something.
+
+  /**
+   * Local users with dense ids from `from` to below `to`, as they were told: those who are not offline (if `andPresent`), or who were
+   * told of at or after `sinceTs`.
+   */
+  toldSince(sinceTs: number, andPresent: boolean, from: number, to: number): PresenceUpdate[] {
+    return this.#parts.localUsers.toldSince(sinceTs, andPresent, from, to);
+  }
+
+  /** Default routing of such users, to servers only. For what routers add, see `routePings`. */
+  tellServersAgain(updates: readonly PresenceUpdate[]): Deliveries['servers'] {
+    return this.#parts.delivery.tellServersAgain(updates);
+  }
+
+  /** Whether nothing newer of the user has been published. */
+  isNewest(update: PresenceUpdate): boolean {
+    return this.#parts.localUsers.isNewest(update);
+  }
+
+  /** Whether the user shares a room that is not excluded with users of `server`. */
+  sharesRoomWith(uid: number, server: ServerName): boolean {
+    return this.#parts.localUsers.sharesRoomWith(uid, server);
+  }
+
+  /** One more than the largest dense id. */
+  get bound(): number {
+    return this.#parts.users.bound;
   }
 
   // Reading.
@@ -291,13 +332,6 @@ export class PresenceEngine {
   /** Connected observers who want everybody. */
   connectedInterestedInAll(): UserId[] {
     return this.#parts.interest.everybody.map((slot) => this.userId(this.#parts.observers.uid[slot] as number));
-  }
-
-  /** Whether the presence of `userId` can matter to anybody here: a room, an interest or a routing answer names them. */
-  isOfInterest(userId: UserId): boolean {
-    const uid = this.#parts.users.find(userId);
-    if (this.#parts.interest.everybody.length > 0) return true;
-    return uid >= 0 && (this.#parts.rooms.ofUser.size(uid) > 0 || this.#parts.interest.watchersOf(uid) >= 0);
   }
 
   /** Remote servers that default routing sends the user's presence to. */

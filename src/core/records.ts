@@ -22,6 +22,7 @@ import {
 import { DeviceTable, REAL, RESTORED } from './device-table.ts';
 import type { ManagedPresence, PresenceMode, PresenceTimers, RemotePresence, SyncClaim } from './engine-api.ts';
 import { BUSY, codeOfState, OFFLINE, ONLINE } from './state-codes.ts';
+import { keepAliveAfterMs } from './keep-alives.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import type { Turn } from './turn.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
@@ -34,8 +35,18 @@ export class Records {
   readonly #wheel: TimerWheel;
   readonly #timers: PresenceTimers;
   readonly #mode: PresenceMode;
+  /** Whether keep-alives of the user may have somebody to go to. */
+  readonly #hasAudience: (uid: number) => boolean;
 
-  constructor(users: UserTable, turn: Turn, wheel: TimerWheel, timers: PresenceTimers, mode: PresenceMode) {
+  constructor(
+    users: UserTable,
+    turn: Turn,
+    wheel: TimerWheel,
+    timers: PresenceTimers,
+    mode: PresenceMode,
+    hasAudience: (uid: number) => boolean,
+  ) {
+    this.#hasAudience = hasAudience;
     this.#users = users;
     this.#turn = turn;
     this.#wheel = wheel;
@@ -112,14 +123,15 @@ export class Records {
     this.#settle(uid, now);
   }
 
-  receiveRemote(uid: number, entry: RemotePresence, now: number): void {
+  /** `receivedTs`: when it came, if that was not now. */
+  receiveRemote(uid: number, entry: RemotePresence, now: number, receivedTs = now): void {
     const users = this.#users;
     this.#turn.touch(uid, now);
     users.state[uid] = codeOfState(entry.state);
     users.setStatusMsg(uid, entry.statusMsg);
     users.setActive(uid, entry.currentlyActive);
     if (entry.lastActiveTs !== null) users.lastActiveTs[uid] = entry.lastActiveTs;
-    users.lastFederationUpdateTs[uid] = now;
+    users.lastFederationUpdateTs[uid] = receivedTs;
     this.#settle(uid, now);
   }
 
@@ -176,7 +188,8 @@ export class Records {
   }
 
   #pingDeadline(uid: number): number {
-    return (this.#users.lastFederationUpdateTs[uid] as number) + this.#timers.federationPingIntervalMs;
+    const sentTs = this.#users.lastFederationUpdateTs[uid] as number;
+    return sentTs + keepAliveAfterMs(uid, this.#timers.federationPingIntervalMs);
   }
 
   #recombine(uid: number): void {
@@ -197,7 +210,7 @@ export class Records {
     }
     if (this.#mode === 'tracked' && users.isLocal(uid) && !users.isOffline(uid) && this.#pingDeadline(uid) <= now) {
       users.lastFederationUpdateTs[uid] = now;
-      this.#turn.ping(uid);
+      if (this.#hasAudience(uid)) this.#turn.ping(uid);
     }
     this.rearm(uid);
   }

@@ -10,6 +10,8 @@ import { IdTable } from './id-table.ts';
 import { IntLists } from './int-lists.ts';
 import type { UserTable } from './user-table.ts';
 
+const NONE = -1;
+
 export class Rooms {
   readonly #users: UserTable;
   readonly #ids = new IdTable<RoomId>();
@@ -45,29 +47,35 @@ export class Rooms {
     return this.#excluded.has(roomId);
   }
 
-  join(uid: number, roomId: RoomId): void {
-    if (this.isExcluded(roomId)) return;
+  /** Returns the room's number, or -1 if the user was there already. */
+  join(uid: number, roomId: RoomId): number {
+    if (this.isExcluded(roomId)) return NONE;
     const room = this.#ids.intern(roomId);
     const index = this.ofUser.lowerBound(uid, room);
-    if (index < this.ofUser.size(uid) && this.ofUser.at(uid, index) === room) return;
+    if (index < this.ofUser.size(uid) && this.ofUser.at(uid, index) === room) return NONE;
+    if (this.ofUser.size(uid) === 0) this.#users.countGuest(uid, -1);
     this.ofUser.insert(uid, index, room);
     this.members.push(room, uid);
     this.#countServer(room, uid, 1);
     const slot = this.#users.observer[uid] as number;
     if (slot >= 0) this.observers.push(room, slot);
+    return room;
   }
 
-  leave(uid: number, roomId: RoomId): void {
+  /** Returns the room's number, which may be given to another room from now on, or -1 if the user was not there. */
+  leave(uid: number, roomId: RoomId): number {
     const room = this.#ids.find(roomId);
-    if (room < 0) return;
+    if (room < 0) return NONE;
     const index = this.ofUser.lowerBound(uid, room);
-    if (index >= this.ofUser.size(uid) || this.ofUser.at(uid, index) !== room) return;
+    if (index >= this.ofUser.size(uid) || this.ofUser.at(uid, index) !== room) return NONE;
     const slot = this.#users.observer[uid] as number;
     if (slot >= 0) this.#removeObserver(room, slot);
     this.ofUser.removeOrdered(uid, index);
+    if (this.ofUser.size(uid) === 0) this.#users.countGuest(uid, 1);
     this.members.removeSwapping(room, this.members.indexOf(room, uid));
     this.#countServer(room, uid, -1);
     if (this.members.size(room) === 0) this.#ids.release(room);
+    return room;
   }
 
   /** The user has connected as observer `slot`: they are one in every room of theirs. */
@@ -107,6 +115,16 @@ export class Rooms {
   /** Remote servers (by number) with members in the room; undefined for none. */
   remoteServers(room: number): ReadonlyMap<number, number> | undefined {
     return this.#remoteMembers.get(room);
+  }
+
+  /** Whether a room of the user has remote members. */
+  hasRemoteMates(uid: number): boolean {
+    if (this.#remoteMembers.size === 0) return false;
+    const count = this.ofUser.size(uid);
+    for (let index = 0; index < count; index++) {
+      if (this.#remoteMembers.has(this.ofUser.at(uid, index))) return true;
+    }
+    return false;
   }
 
   /** Whether any room has remote members. */

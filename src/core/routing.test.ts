@@ -90,7 +90,7 @@ describe('default routing', () => {
     share(it, ROOM, FAR, W, '@q:away');
     const watcher = it.watch(W);
     const entry = { userId: FAR, state: 'online', statusMsg: null, lastActiveTs: null, currentlyActive: true } as const;
-    it.engine.receiveRemote([entry], it.now);
+    it.engine.remote.receive([entry], it.now);
     it.commit();
     expect(watcher.peek()).toMatchObject([{ userId: FAR, currentlyActive: true, lastActiveTs: 0 }]);
     expect(it.deliveries.servers.size).toBe(0);
@@ -182,7 +182,7 @@ describe('interest', () => {
     it.engine.setInterest(W, 'ALL');
     expect(watcher.peek()).toMatchObject([{ userId: U }]);
     const entry = { userId: FAR, state: 'online', statusMsg: null, lastActiveTs: null, currentlyActive: true } as const;
-    it.engine.receiveRemote([entry], it.now);
+    it.engine.remote.receive([entry], it.now);
     it.put('@mate:test', 'M', 'online');
     expect(watcher.peek().map(({ userId }) => userId)).toEqual([FAR, '@mate:test']);
   });
@@ -307,7 +307,7 @@ describe('routed targets', () => {
   it('row 113: updates of remote users go to no server', () => {
     const it = driver();
     const entry = { userId: FAR, state: 'online', statusMsg: null, lastActiveTs: null, currentlyActive: true } as const;
-    it.engine.receiveRemote([entry], it.now);
+    it.engine.remote.receive([entry], it.now);
     it.commit();
     it.route(new Map([[FAR, ['@p:island']]]));
     expect(it.deliveries.servers.size).toBe(0);

@@ -115,6 +115,22 @@ export class Turn {
     return before !== undefined && this.isWorthTelling(uid) ? this.#record(uid, before) : this.#users.record(uid);
   }
 
+  /** Whether anything of the user is still to be told. */
+  isBusyWith(uid: number): boolean {
+    return this.#before.has(uid) || this.#forced.has(uid) || this.#pings.has(uid) || this.#taken.has(uid);
+  }
+
+  /** The user, of whom nothing is still to be told, is forgotten. */
+  forget(uid: number): void {
+    this.#unpersisted.delete(uid);
+    this.#shown.delete(uid);
+  }
+
+  /** Whether an update of the user was taken and is not published yet. */
+  isOutstanding(uid: number): boolean {
+    return this.#taken.has(uid);
+  }
+
   /** The position to save with the user's row: of the last update that was taken, published or not. */
   savedPosition(uid: number): number {
     return this.#taken.get(uid) ?? (this.#users.position[uid] as number);
@@ -135,12 +151,15 @@ export class Turn {
     const after = this.#snapshot(uid);
     const reason = notifyReason(before, after, this.#activeWindowMs) ?? (this.#forced.has(uid) ? 'forced' : null);
     if (reason === null) {
-      if (!isSame(before, after)) this.#unpersisted.add(uid);
+      // A keep-alive that had nobody to go to is not worth a row.
+      const isSent = this.#pings.has(uid) || !users.isLocal(uid);
+      if (!isSame(before, after, isSent)) this.#unpersisted.add(uid);
       return null;
     }
     this.#unpersisted.delete(uid);
     this.#pings.delete(uid);
-    users.lastFederationUpdateTs[uid] = this.#now;
+    // Of a remote user, it is when their server was last heard.
+    if (users.isLocal(uid)) users.lastFederationUpdateTs[uid] = this.#now;
     const position = this.#positions.next();
     this.#taken.set(uid, position);
     const state = users.record(uid);
@@ -153,8 +172,8 @@ export class Turn {
   #takePings(): PresenceUpdate[] {
     const pings: PresenceUpdate[] = [];
     for (const uid of this.#pings) {
-      if (this.#users.isOffline(uid)) continue;
-      const state = this.#users.record(uid);
+      const state = this.shownRecord(uid);
+      if (this.#users.isOffline(uid) || state.state === 'offline') continue;
       pings.push({ uid, state, previousState: state.state, position: this.savedPosition(uid), reason: 'forced' });
     }
     if (this.#pings.size > 0) this.#pings = new Set();
@@ -180,11 +199,11 @@ export class Turn {
 }
 
 /** Whether no field differs; the rules have already compared state, status and activity flag. */
-function isSame(before: Before, after: Before): boolean {
+function isSame(before: Before, after: Before, isSent: boolean): boolean {
   return (
     before.currentlyActive === after.currentlyActive &&
     before.lastActiveTs === after.lastActiveTs &&
-    before.lastFederationUpdateTs === after.lastFederationUpdateTs &&
+    (before.lastFederationUpdateTs === after.lastFederationUpdateTs || !isSent) &&
     before.lastUserSyncTs === after.lastUserSyncTs
   );
 }

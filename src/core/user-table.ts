@@ -10,12 +10,14 @@ import { codeOfState, OFFLINE, ONLINE, stateOfCode } from './state-codes.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 
 const ACTIVE = 1;
+/** Nobody could see the user when that was last looked at. */
+const UNSEEN = 2;
 const NONE = -1;
 const MAX_SHORT = 0xffff;
-/** In the observer column: the user's other columns are not filled in yet. */
-const UNSEEN = -2;
+/** In the observer column: the number is nobody's. */
+const UNUSED = -2;
 /** Server number of our own server. */
-const OWN_SERVER = 0;
+export const OWN_SERVER = 0;
 
 export class UserTable {
   readonly ids = new IdTable<UserId>();
@@ -35,6 +37,12 @@ export class UserTable {
   /** Server numbers; two bytes each until there are more servers than that. */
   server: Uint16Array | Uint32Array = new Uint16Array(0);
   readonly #statusMsgs = new Map<number, string>();
+  /** By server number: users of that server who are in no room here. Of our own server, nothing is counted. */
+  readonly #guests: number[] = [0];
+  #guestCount = 0;
+  /** By server number: characters of its users' status messages. */
+  readonly #statusChars: number[] = [0];
+  #remoteStatusChars = 0;
 
   constructor(ownServer: ServerName) {
     this.servers.intern(ownServer);
@@ -47,11 +55,68 @@ export class UserTable {
   intern(userId: UserId): number {
     const uid = this.ids.intern(userId);
     if (uid >= this.state.length) this.#grow(uid + 1);
-    if (this.observer[uid] === UNSEEN) {
+    if (this.observer[uid] === UNUSED) {
       this.observer[uid] = NONE;
       this.#setServer(uid, this.servers.intern(serverNameOf(userId)));
+      this.countGuest(uid, 1);
     }
     return uid;
+  }
+
+  /** Whether the number is somebody's at present. */
+  isUsed(uid: number): boolean {
+    return this.observer[uid] !== UNUSED;
+  }
+
+  /** Forgets the user, who is in no room. The number is kept back until `ids.reuse`. */
+  retire(uid: number): void {
+    this.setStatusMsg(uid, null);
+    this.countGuest(uid, -1);
+    this.ids.retire(uid);
+    this.state[uid] = OFFLINE;
+    this.#flags[uid] = 0;
+    for (const column of [this.lastActiveTs, this.lastFederationUpdateTs, this.lastUserSyncTs, this.position]) {
+      column[uid] = 0;
+    }
+    this.firstDevice[uid] = NONE;
+    this.observer[uid] = UNUSED;
+  }
+
+  /** A user of another server is from now on, or not any more, in no room here. */
+  countGuest(uid: number, change: 1 | -1): void {
+    if (this.isLocal(uid)) return;
+    const server = this.server[uid] as number;
+    this.#guests[server] = (this.#guests[server] ?? 0) + change;
+    this.#guestCount += change;
+  }
+
+  /** Users of other servers, or of one of them, who are in no room here. */
+  guests(server?: ServerName): number {
+    return server === undefined ? this.#guestCount : (this.#guests[this.servers.find(server)] ?? 0);
+  }
+
+  /** Characters of status messages of all other servers' users, or of those of one server. */
+  remoteStatusChars(server?: ServerName): number {
+    return server === undefined ? this.#remoteStatusChars : (this.#statusChars[this.servers.find(server)] ?? 0);
+  }
+
+  /** A mark that is for whoever looks for users to forget. Returns what it was. */
+  markUnseen(uid: number, unseen: boolean): boolean {
+    const flags = this.#flags[uid] as number;
+    this.#flags[uid] = unseen ? flags | UNSEEN : flags & ~UNSEEN;
+    return (flags & UNSEEN) !== 0;
+  }
+
+  /** Whether nothing is known about the user: the record is the default one, saved or not. */
+  isBlank(uid: number): boolean {
+    return (
+      this.isOffline(uid) &&
+      this.position[uid] === 0 &&
+      this.lastActiveTs[uid] === 0 &&
+      this.lastFederationUpdateTs[uid] === 0 &&
+      this.lastUserSyncTs[uid] === 0 &&
+      this.statusMsg(uid) === null
+    );
   }
 
   find(userId: UserId): number {
@@ -76,6 +141,7 @@ export class UserTable {
   }
 
   setStatusMsg(uid: number, statusMsg: string | null): void {
+    if (!this.isLocal(uid)) this.#countStatus(uid, (statusMsg?.length ?? 0) - (this.statusMsg(uid)?.length ?? 0));
     if (statusMsg === null) this.#statusMsgs.delete(uid);
     else this.#statusMsgs.set(uid, statusMsg);
   }
@@ -107,6 +173,12 @@ export class UserTable {
     return this.state[uid] === OFFLINE;
   }
 
+  #countStatus(uid: number, change: number): void {
+    const server = this.server[uid] as number;
+    this.#statusChars[server] = (this.#statusChars[server] ?? 0) + change;
+    this.#remoteStatusChars += change;
+  }
+
   #setServer(uid: number, server: number): void {
     if (server > MAX_SHORT && this.server instanceof Uint16Array) this.server = Uint32Array.from(this.server);
     this.server[uid] = server;
@@ -121,7 +193,7 @@ export class UserTable {
     this.lastUserSyncTs = resized(this.lastUserSyncTs, capacity);
     this.position = resized(this.position, capacity);
     this.firstDevice = resized(this.firstDevice, capacity, NONE);
-    this.observer = resized(this.observer, capacity, UNSEEN);
+    this.observer = resized(this.observer, capacity, UNUSED);
     this.server = resized(this.server, capacity);
   }
 }

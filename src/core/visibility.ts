@@ -92,7 +92,7 @@ export class Visibility {
     const slot = this.#observers.slotOf(observer);
     if (slot >= 0 && this.#interest.wantsAll(slot)) {
       const { bound } = this.#users;
-      for (let uid = 0; uid < bound; uid++) if (seen.mark(uid)) visitByDefault(uid);
+      for (let uid = 0; uid < bound; uid++) if (this.#users.isUsed(uid) && seen.mark(uid)) visitByDefault(uid);
       return;
     }
     if (seen.mark(observer)) visitByDefault(observer);

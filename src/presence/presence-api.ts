@@ -93,6 +93,18 @@ export interface PresenceHandler {
   /** Validated entries of an EDU. Users who are not of `origin` are left out. Resolves when durable. */
   receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void>;
 
+  /**
+   * For a server that missed something; see the port `OwedPresence`. Give it up by ending the loop; it ends by itself when the
+   * service stops. A state never belongs in place of one of the same user that was sent while the loop ran: that is at least as new.
+   */
+  statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]>;
+
+  /**
+   * After a restart: local users whom servers were told of at or after `ts` are sent to their servers again, in the background. No client
+   * hears of it.
+   */
+  resendSince(ts: number): void;
+
   /** Logout or device deletion: the device's presence ends at once. */
   removeDevice(userId: UserId, deviceId: DeviceId): void;
   /** Deactivation: all devices end at once. */

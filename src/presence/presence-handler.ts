@@ -30,6 +30,7 @@ import { formatStatus } from './format-presence.ts';
 import { type MarkParts, markForSnapshot, sendSnapshots } from './full-presence.ts';
 import { InterestKeeper } from './interest-keeper.ts';
 import { loadPresence } from './load-presence.ts';
+import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
@@ -56,6 +57,7 @@ class Handler implements PresenceHandler {
   readonly #routing: RoutingQueue;
   readonly #interest: InterestKeeper;
   readonly #activity: ActivitySaver;
+  readonly #owed: OwedPresenceReader;
   readonly #bodies: EventBodies;
   readonly #listeners = new Set<(users: readonly UserId[]) => void>();
   #started: PresenceEngine | null = null;
@@ -82,7 +84,7 @@ class Handler implements PresenceHandler {
     this.#shared = shared;
     this.#committer = new TurnCommitter({
       ...shared,
-      takeChanges: () => this.#engine.takeChanges(),
+      takeChanges: () => this.#takeChanges(),
       onWrite: (updates) => {
         for (const update of updates) this.#activity.forget(update.state.userId);
       },
@@ -92,7 +94,7 @@ class Handler implements PresenceHandler {
       ...shared,
       router,
       route: (batch, answer) => this.#route(batch, answer),
-      routePings: (pings, answer) => this.#send(this.#engine.routePings(pings, answer)),
+      routePings: (pings, answer) => this.#keepAlive(this.#engine.routePings(pings, answer)),
     });
     this.#interest = new InterestKeeper({
       ...background,
@@ -106,6 +108,13 @@ class Handler implements PresenceHandler {
         this.#committer.close();
         return this.#engine.drainUnpersisted();
       },
+    });
+    this.#owed = new OwedPresenceReader({
+      ...background,
+      serverName: settings.serverName,
+      router,
+      federation: parts.federation,
+      isStopped: () => this.#isStopped,
     });
     this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
     this.#ticker = new Ticker(clock, (now) => this.#tick(now));
@@ -242,11 +251,21 @@ class Handler implements PresenceHandler {
     this.#metrics.addDropped('foreign', entries.length - ofOrigin.length);
     // A router may name anybody; without one, somebody whom nobody here can see is not worth keeping.
     const { hasCallbacks } = this.#parts.router;
-    const wanted = ofOrigin.filter(({ userId }) => hasCallbacks || this.#engine.isOfInterest(userId));
+    const wanted = ofOrigin.filter(({ userId }) => hasCallbacks || this.#engine.uidOf(userId) >= 0);
     this.#metrics.addDropped('stranger', ofOrigin.length - wanted.length);
     if (wanted.length === 0) return;
-    this.#engine.receiveRemote(wanted, this.#now());
+    this.#engine.remote.receive(wanted, this.#now());
     await this.#committer.commit();
+  }
+
+  async *statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]> {
+    if (this.#isStopped || this.mode !== 'tracked') return;
+    yield* this.#owed.statesFor(this.#engine, destination, sinceTs);
+  }
+
+  resendSince(ts: number): void {
+    if (this.#isStopped || this.mode !== 'tracked') return;
+    inBackground(this.#shared, 'telling servers again', this.#owed.resendSince(this.#engine, ts));
   }
 
   removeDevice(userId: UserId, deviceId: DeviceId): void {
@@ -280,8 +299,16 @@ class Handler implements PresenceHandler {
   }
 
   #membershipChanged({ membership, roomId, userId }: MembershipChange): void {
-    if (membership === 'join') this.#engine.join(userId, roomId);
-    else this.#engine.leave(userId, roomId);
+    if (membership === 'leave') return this.#engine.leave(userId, roomId);
+    this.#engine.join(userId, roomId);
+    // Whom servers are to hear of for it is told when the turn closes, for all joins of the turn together.
+    this.#committer.request();
+  }
+
+  #takeChanges(): TurnChanges {
+    const changes = this.#engine.takeChanges();
+    this.#send(this.#engine.takeJoins(this.#now()));
+    return changes;
   }
 
   #publish(changes: TurnChanges): void {
@@ -291,6 +318,7 @@ class Handler implements PresenceHandler {
     this.#metrics.observeFanout(deliveries.pairs, updates.length);
     this.#metrics.addCounters(this.#engine.takeCounters());
     this.#deliver(deliveries);
+    this.#keepAlive(deliveries.keepAlives);
     this.#routing.add(updates, pings);
   }
 
@@ -323,7 +351,12 @@ class Handler implements PresenceHandler {
     for (const [server, states] of servers) this.#parts.federation.sendPresence(server, states);
   }
 
+  #keepAlive(servers: Deliveries['servers']): void {
+    for (const [server, states] of servers) this.#parts.federation.sendKeepAlives(server, states);
+  }
+
   #tick(now: number): void {
+    this.#engine.setRoutersAreAsked(this.#parts.router.hasCallbacks);
     this.#engine.tick(now);
     this.#committer.request();
     this.#metrics.addCounters(this.#engine.takeCounters());

@@ -9,6 +9,7 @@ import type {
   PresenceCursor,
   PresenceTimers,
   PresenceUpdate,
+  PublishResult,
   RoutingAnswer,
   SyncClaim,
 } from '../../src/core/engine-api.ts';
@@ -88,6 +89,10 @@ export class EngineDriver {
   /** Updates of the last step. */
   updates: readonly PresenceUpdate[] = [];
   pings: readonly PresenceUpdate[] = [];
+  /** Keep-alives of the last step. */
+  keepAlives: PublishResult['keepAlives'] = new Map();
+  /** What joins told servers, of the last step. */
+  joins: Deliveries['servers'] = new Map();
   deliveries: Deliveries = { observers: new Uint32Array(0), pairs: 0, servers: new Map() };
 
   constructor(overrides: Partial<EngineOptions> = {}) {
@@ -116,7 +121,10 @@ export class EngineDriver {
     const changes = this.engine.takeChanges();
     this.updates = changes.updates;
     this.pings = changes.pings;
-    this.deliveries = this.engine.publish(changes);
+    this.joins = this.engine.takeJoins(this.now);
+    const published = this.engine.publish(changes);
+    this.deliveries = published;
+    this.keepAlives = published.keepAlives;
     return changes.updates;
   }
 

@@ -13,6 +13,8 @@ export interface SentPresence {
 export class MemoryFederationTransport implements FederationTransport {
   /** Every call, in order. */
   readonly sent: SentPresence[] = [];
+  /** Those of them that were keep-alives. */
+  readonly keptAlive: SentPresence[] = [];
 
   sendPresence(destination: ServerName, states: readonly UserPresenceState[]): void {
     this.sent.push({ destination, states: [...states] });
@@ -20,6 +22,7 @@ export class MemoryFederationTransport implements FederationTransport {
 
   sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void {
     this.sendPresence(destination, states);
+    this.keptAlive.push({ destination, states: [...states] });
   }
 
   /** The newest state of each user that `destination` was sent. */
@@ -33,5 +36,6 @@ export class MemoryFederationTransport implements FederationTransport {
 
   clear(): void {
     this.sent.length = 0;
+    this.keptAlive.length = 0;
   }
 }

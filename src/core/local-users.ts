@@ -1,0 +1,61 @@
+/**
+ * Local users as other servers may have to hear of them: a few at a time, so that a pass over everybody holds nothing up.
+ *
+ * For servers that missed something (they were away, or this process was): what they get is the present, not what they missed.
+ */
+import type { ServerName } from '../matrix/identifiers.ts';
+import type { PresenceUpdate } from './engine-api.ts';
+import type { Rooms } from './rooms.ts';
+import type { Turn } from './turn.ts';
+import type { UserTable } from './user-table.ts';
+
+export class LocalUsers {
+  readonly #users: UserTable;
+  readonly #rooms: Rooms;
+  readonly #turn: Turn;
+
+  constructor(users: UserTable, rooms: Rooms, turn: Turn) {
+    this.#users = users;
+    this.#rooms = rooms;
+    this.#turn = turn;
+  }
+
+  /**
+   * As updates that were told already: those with dense ids from `from` to below `to` who are not offline (if `andPresent`), or who were
+   * told of at or after `sinceTs`. In the order of ids.
+   */
+  toldSince(sinceTs: number, andPresent: boolean, from: number, to: number): PresenceUpdate[] {
+    const users = this.#users;
+    const found: PresenceUpdate[] = [];
+    const end = Math.min(to, users.bound);
+    for (let uid = from; uid < end; uid++) {
+      if (!users.isLocal(uid) || !users.ids.has(uid)) continue;
+      const isDue =
+        (users.lastFederationUpdateTs[uid] as number) >= sinceTs || (andPresent && !this.#turn.isShownOffline(uid));
+      if (!isDue) continue;
+      const state = this.#turn.shownRecord(uid);
+      // Told since, but not yet shown: that comes by itself.
+      if (state.lastFederationUpdateTs < sinceTs && (state.state === 'offline' || !andPresent)) continue;
+      const position = users.position[uid] as number;
+      found.push({ uid, state, previousState: state.state, position, reason: 'forced' });
+    }
+    return found;
+  }
+
+  /** Whether the update is what observers see now. */
+  isNewest({ uid, position, state }: PresenceUpdate): boolean {
+    return this.#users.position[uid] === position && this.#users.ids.name(uid) === state.userId;
+  }
+
+  /** Whether the user shares a room with users of `server`. */
+  sharesRoomWith(uid: number, server: ServerName): boolean {
+    const number = this.#users.servers.find(server);
+    if (number < 0 || !this.#rooms.hasRemoteMembers) return false;
+    const { ofUser } = this.#rooms;
+    const count = ofUser.size(uid);
+    for (let index = 0; index < count; index++) {
+      if (this.#rooms.remoteServers(ofUser.at(uid, index))?.has(number) === true) return true;
+    }
+    return false;
+  }
+}
