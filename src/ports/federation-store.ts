@@ -18,8 +18,13 @@ export interface PeerKey {
 
 export interface PeerKeyStore {
   load(serverName: ServerName): Promise<readonly PeerKey[]>;
-  /** Inserts or replaces by server and key id. */
+  /** Replaces all keys of each server that has one in `keys`. At most one for each server and key id. */
   save(keys: readonly PeerKey[]): Promise<void>;
+  /**
+   * Forgets keys that were fetched before a time, and the longest fetched beyond `keepNewest` (a few more may go, those fetched at the
+   * same time as the last one). Resolves with how many they were.
+   */
+  forget(options: { readonly fetchedBeforeTs: number; readonly keepNewest: number }): Promise<number>;
 }
 
 /** How a destination does. One that is well and is owed nothing has no row. */

@@ -15,6 +15,7 @@ export const federationMigration: Migration = {
       fetched_ts INTEGER NOT NULL,
       PRIMARY KEY (server_name, key_id)
     ) WITHOUT ROWID;
+    CREATE INDEX peer_keys_age ON peer_keys (fetched_ts);
 
     CREATE TABLE destinations (
       destination TEXT NOT NULL PRIMARY KEY,
