@@ -7,7 +7,14 @@
  */
 import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
-import type { Deliveries, PresenceUpdate, PublishResult, RouteResult, RoutingAnswer, TurnChanges } from './engine-api.ts';
+import type {
+  Deliveries,
+  PresenceUpdate,
+  PublishResult,
+  RouteResult,
+  RoutingAnswer,
+  TurnChanges,
+} from './engine-api.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';

@@ -11,6 +11,8 @@ import { grownCapacity, resized } from './columns.ts';
 const EMPTY = 0;
 /** Buffers of fewer elements are not worth compacting. */
 const SPARSE_FROM = 65_536;
+/** Room for what comes, when everything is copied anyway. */
+const SLACK = 1.0625;
 
 export interface IntListsOptions {
   /** Ratio between block sizes: small saves memory, large saves copying. @default 1.125 */
@@ -31,6 +33,7 @@ export class IntLists {
   /** First free block of each size, as its start + 1; free blocks are chained through their first element. */
   readonly #free: number[] = [0];
   #end = 0;
+  #growth = SLACK;
   /** Elements in blocks that belong to a list. */
   #held = 0;
 
@@ -163,6 +166,38 @@ export class IntLists {
     this.#sizeClass[list] = next;
   }
 
+  /**
+   * Empties all lists and gives the first of them a block each, for as many elements as `sizes` says: `push` fills them then without moving
+   * anything. A list that takes fewer keeps a block that is too large.
+   */
+  allocate(sizes: ArrayLike<number>): void {
+    const lists = sizes.length;
+    this.start = new Uint32Array(lists);
+    this.count = new Uint32Array(lists);
+    this.#sizeClass = new Uint8Array(lists);
+    this.#free.fill(0);
+    this.#end = 0;
+    for (let list = 0; list < lists; list++) {
+      const sizeClass = this.#classFor(sizes[list] as number);
+      this.#sizeClass[list] = sizeClass;
+      this.start[list] = this.#end;
+      this.#end += this.#sizes[sizeClass] as number;
+    }
+    this.#held = this.#end;
+    this.buffer = new Uint32Array(Math.ceil(this.#end * SLACK) + 256);
+  }
+
+  /** While many lists are filled for the first time: the buffer grows in larger steps. `settle` ends it. */
+  hurry(): void {
+    this.#growth = 1.5;
+  }
+
+  /** Ends `hurry`: gives back what it took too much. */
+  settle(): void {
+    this.#growth = SLACK;
+    if (this.buffer.length > this.#held * SLACK + 256) this.#enlarge(0);
+  }
+
   /** Gives memory back if most of the buffer is free. Looks at every list when it does. */
   compact(): void {
     if (this.buffer.length > SPARSE_FROM && this.#held * 2 < this.buffer.length) this.#enlarge(0);
@@ -221,7 +256,7 @@ export class IntLists {
 
   /** Copies every block into a new buffer with room for `extra`, leaving out what is free. */
   #enlarge(extra: number): void {
-    const next = new Uint32Array(Math.ceil(this.#held * 1.0625) + extra + 256);
+    const next = new Uint32Array(Math.ceil(this.#held * this.#growth) + extra + 256);
     let end = 0;
     for (let list = 0; list < this.count.length; list++) {
       const sizeClass = this.#sizeClass[list] as number;

@@ -70,6 +70,22 @@ export class PresenceEngine {
     if (room >= 0 && this.#isTracked) this.#parts.joins.add(room, uid);
   }
 
+  /**
+   * Who is joined to a room at the start: no genuine joins, nobody is told. For any number of rooms, then call `endLoading`; nobody may
+   * connect, join or leave in between.
+   */
+  loadJoined(roomId: RoomId, members: readonly UserId[]): void {
+    if (this.#parts.rooms.isExcluded(roomId)) return;
+    this.#parts.rooms.load(
+      roomId,
+      members.map((userId) => this.#parts.users.intern(userId)),
+    );
+  }
+
+  endLoading(): void {
+    this.#parts.rooms.endLoading();
+  }
+
   leave(userId: UserId, roomId: RoomId): void {
     const uid = this.#parts.users.find(userId);
     if (uid < 0) return;

@@ -6,6 +6,7 @@
  * thousand. Excluded rooms never get in here.
  */
 import type { RoomId } from '../matrix/identifiers.ts';
+import { Stamps } from './columns.ts';
 import { IdTable } from './id-table.ts';
 import { IntLists } from './int-lists.ts';
 import type { UserTable } from './user-table.ts';
@@ -23,6 +24,8 @@ export class Rooms {
   /** room → slots of connected observers. */
   readonly observers = new IntLists();
   /** Room → remote server → joined members; only rooms with remote members are in here. */
+  readonly #there = new Stamps();
+  #isLoading = false;
   readonly #remoteMembers = new Map<number, Map<number, number>>();
 
   constructor(users: UserTable, excluded: ReadonlySet<RoomId>) {
@@ -45,6 +48,50 @@ export class Rooms {
 
   isExcluded(roomId: RoomId): boolean {
     return this.#excluded.has(roomId);
+  }
+
+  /**
+   * Puts many into a room, before anybody is connected. Call it for each room, then `endLoading`: until then users' own lists of rooms are
+   * behind. Who is in the room already, or twice in `uids`, does no harm.
+   */
+  load(roomId: RoomId, uids: readonly number[]): void {
+    if (this.isExcluded(roomId) || uids.length === 0) return;
+    if (!this.#isLoading) this.members.hurry();
+    this.#isLoading = true;
+    const room = this.#ids.intern(roomId);
+    this.members.reserve(room, this.members.size(room) + uids.length);
+    this.#there.begin(this.#users.bound);
+    for (const uid of this.members.values(room)) this.#there.mark(uid);
+    for (const uid of uids) {
+      if (!this.#there.mark(uid)) continue;
+      this.members.push(room, uid);
+      this.#countServer(room, uid, 1);
+    }
+  }
+
+  /** Draws up the users' lists of rooms anew, each in a block of its size. */
+  endLoading(): void {
+    if (!this.#isLoading) return;
+    this.#isLoading = false;
+    const { members } = this;
+    members.settle();
+    const counts = new Uint32Array(this.#users.bound);
+    this.#eachMembership((_, uid) => {
+      counts[uid] = (counts[uid] as number) + 1;
+    });
+    this.ofUser.allocate(counts);
+    // Rooms come in the order of their numbers, which is the order that the lists are to have.
+    this.#eachMembership((room, uid) => this.ofUser.push(uid, room));
+  }
+
+  #eachMembership(visit: (room: number, uid: number) => void): void {
+    const { members } = this;
+    for (let room = 0; room < this.#ids.bound; room++) {
+      const size = members.size(room);
+      if (size === 0) continue;
+      const start = members.start[room] as number;
+      for (let at = start; at < start + size; at++) visit(room, members.buffer[at] as number);
+    }
   }
 
   /** Returns the room's number, or -1 if the user was there already. */

@@ -32,9 +32,8 @@ export async function loadPresence(
       rows += batch.length;
     }
     engine.restoreMarks(await store.loadFullPresenceMarks());
-    for await (const { roomId, members } of rooms.loadJoined()) {
-      for (const userId of members) engine.join(userId, roomId);
-    }
+    for await (const { roomId, members } of rooms.loadJoined()) engine.loadJoined(roomId, members);
+    engine.endLoading();
     for (const change of early) onMembershipChange(change);
     early = null;
     return { rows, subscription };
