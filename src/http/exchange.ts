@@ -105,8 +105,16 @@ export class Exchange implements ClientRequest {
     return this.bytes.length > 0;
   }
 
+  get bodyBytes(): number {
+    return this.bytes.length;
+  }
+
   body(): unknown {
     return parseJson(this.bytes);
+  }
+
+  bodyText(): string {
+    return this.bytes.toString('utf8');
   }
 
   readBody(): Promise<void> {

@@ -66,8 +66,12 @@ export interface ClientRequest {
   readonly rawQuery: string;
   /** The parsed JSON body: 400 `M_NOT_JSON` unless it is JSON. Callers check the shape, see `parse-body.ts`. */
   body(): unknown;
+  /** The same as text, as it was sent; of use once `body()` has said that it is JSON. */
+  bodyText(): string;
   /** Whether the client sent any body at all; several clients leave out an empty object. */
   readonly hasBody: boolean;
+  /** How large it is. */
+  readonly bodyBytes: number;
   /**
    * Aborted when the client is gone, and when the server is stopping: a handler that waits ends its wait and answers
    * with what it has. Made when first read, and several microseconds dearer than `onAborted`.

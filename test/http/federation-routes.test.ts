@@ -54,7 +54,7 @@ const send = (handler: (request: ClientRequest) => unknown, maxBodyBytes = 10 * 
 const statusOf = async (port: number | undefined, path: string, method = 'GET') => {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { method });
   const body = response.status === 200 ? {} : ((await response.json()) as { errcode: string });
-  return 'errcode' in body ? `${response.status} ${body.errcode}` : response.status;
+  return 'errcode' in body ? `${response.status} ${String(body.errcode)}` : response.status;
 };
 
 describe('listeners', () => {
@@ -92,12 +92,12 @@ describe('a body that the handler reads', () => {
       request.dropBody();
       return { early, body, after: request.hasBody };
     };
-    const [port] = await start([send(handler)], ['federation']);
+    const [port = 0] = await start([send(handler)], ['federation']);
     const body = JSON.stringify('x'.repeat(200_000));
     const response = await (await put(port, body)).json();
     const early = { url: '/_matrix/send/1%2F2?x=%20y', hasBody: false, headers: [] };
     expect(response).toEqual({ early, body: JSON.parse(body), after: false });
-    using raw = await openRaw(port as number);
+    using raw = await openRaw(port);
     raw.write('PUT /_matrix/send/1 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 2\r\n\r\n{}');
     await raw.received(/"headers":\["1","2"\]/);
   });
@@ -110,8 +110,8 @@ describe('a body that the handler reads', () => {
       read++;
       return {};
     };
-    const [port] = await start([send(handler)], ['federation']);
-    using raw = await openRaw(port as number);
+    const [port = 0] = await start([send(handler)], ['federation']);
+    using raw = await openRaw(port);
     raw.write('PUT /_matrix/send/no HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n');
     await raw.received(/HTTP\/1\.1 401 /);
     raw.write(`${' '.repeat(2_000_000)}PUT /_matrix/send/yes HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`);
@@ -124,7 +124,7 @@ describe('a body that the handler reads', () => {
       await request.readBody();
       return {};
     };
-    const [port] = await start([send(handler, 100_000)], ['federation']);
+    const [port = 0] = await start([send(handler, 100_000)], ['federation']);
     expect((await put(port, 'x'.repeat(100_000))).status).toBe(200);
     expect((await put(port, 'x'.repeat(100_001))).status).toBe(413);
   });
@@ -140,7 +140,7 @@ describe('a body that the handler reads', () => {
       await gate;
       return {};
     };
-    const [port] = await start([send(handler)], ['federation']);
+    const [port = 0] = await start([send(handler)], ['federation']);
     const big = 'x'.repeat(8 * MB);
     const held = [put(port, big), put(port, big)];
     await until(() => waiting === 2, 'two bodies are held');
@@ -168,9 +168,9 @@ describe('a body that the handler reads', () => {
       );
       return {};
     };
-    const [port] = await start([send(handler)], ['federation']);
+    const [port = 0] = await start([send(handler)], ['federation']);
     for (let i = 0; i < 4; i++) {
-      const raw = await openRaw(port as number);
+      const raw = await openRaw(port);
       raw.write(`PUT /_matrix/send/1 HTTP/1.1\r\nHost: x\r\nContent-Length: ${9 * MB}\r\n\r\n${'x'.repeat(8 * MB)}`);
       await new Promise<void>((resolve) =>
         raw.socket.writableLength === 0 ? resolve() : raw.socket.once('drain', () => resolve()),
