@@ -1,0 +1,48 @@
+/**
+ * The TLS handshake on a connection, and what is wrong when it fails.
+ */
+import type { Socket } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../ports/clock.ts';
+import { hostAndPort } from './server-name-parts.ts';
+import { codeOf, reasonOf, StepFailure } from './step-failure.ts';
+import type { TlsPolicy } from './tls-policy.ts';
+
+/** The connection went away, which says nothing about certificates. */
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/** @throws StepFailure `certificate`, `unreachable` or `timeout`; the socket is destroyed then */
+export function secureSocket(
+  socket: Socket,
+  tlsName: string,
+  { policy, clock, timeoutMs }: { policy: TlsPolicy; clock: Clock; timeoutMs: number },
+): Promise<TLSSocket> {
+  const where = hostAndPort(socket.remoteAddress ?? 'a closed connection', socket.remotePort ?? 0);
+  return new Promise((resolve, reject) => {
+    const secured = connect({ ...policy.optionsFor(tlsName), socket });
+    const end = (failure: StepFailure | null): void => {
+      deadline.cancel();
+      secured.removeListener('error', onError);
+      secured.removeListener('close', onClose);
+      secured.removeListener('secureConnect', onSecure);
+      if (failure === null) return resolve(secured);
+      secured.on('error', () => undefined);
+      secured.destroy();
+      socket.destroy();
+      reject(failure);
+    };
+    const onSecure = (): void => end(null);
+    const onClose = (): void => end(new StepFailure('unreachable', `${where} hung up during the TLS handshake`));
+    const onError = (error: Error): void => {
+      if (BROKEN.has(codeOf(error))) onClose();
+      else {
+        const message = `the certificate or TLS at ${where} is not good for ${tlsName}: ${reasonOf(error)}`;
+        end(new StepFailure('certificate', message, { cause: error }));
+      }
+    };
+    const deadline = clock.setTimeout(() => {
+      end(new StepFailure('timeout', `${where} did not finish the TLS handshake within ${timeoutMs} ms`));
+    }, timeoutMs);
+    secured.once('error', onError).once('close', onClose).once('secureConnect', onSecure);
+  });
+}
