@@ -6,3 +6,4 @@ export { MemoryMetrics } from './metrics.ts';
 export { MemoryPeerKeyStore } from './peer-key-store.ts';
 export { MemoryPresenceStore } from './presence-store.ts';
 export { MemoryRoomDirectory } from './room-directory.ts';
+export { MemoryTransactionStore } from './transaction-store.ts';
