@@ -77,7 +77,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   };
   const delivery = new Delivery(base, limits.maxRoutedPerUser, mode === 'tracked');
   const joins = new Joins(users, rooms, turn);
-  const localUsers = new LocalUsers(users, rooms, turn);
+  const localUsers = new LocalUsers(users, rooms, turn, delivery);
   const marks = new Map<number, number>();
   const collector = new Collector({ ...base, delivery, marks });
   const release = new Release({ ...base, delivery, marks }, mode === 'tracked');

@@ -3,8 +3,8 @@ import { EngineDriver } from '../../test/support/engine-driver.ts';
 import type { RoomId, UserId } from '../matrix/identifiers.ts';
 import { IntLists } from './int-lists.ts';
 
-const USERS: UserId[] = Array.from({ length: 40 }, (_, index) => `@u${index}:${index % 5 === 0 ? 'far' : 'test'}`);
-const ROOMS: RoomId[] = Array.from({ length: 30 }, (_, index) => `!r${index}:test`);
+const USERS = Array.from({ length: 40 }, (_, index): UserId => `@u${index}:${index % 5 === 0 ? 'far' : 'test'}`);
+const ROOMS = Array.from({ length: 30 }, (_, index): RoomId => `!r${index}:test`);
 
 /** The same memberships every time: about a fifth of all that are possible. */
 const memberships = ROOMS.map((roomId, room) => ({

@@ -4,7 +4,8 @@
  * For servers that missed something (they were away, or this process was): what they get is the present, not what they missed.
  */
 import type { ServerName } from '../matrix/identifiers.ts';
-import type { PresenceUpdate } from './engine-api.ts';
+import type { Delivery } from './delivery.ts';
+import type { Deliveries, PresenceUpdate, RoutingAnswer } from './engine-api.ts';
 import type { Rooms } from './rooms.ts';
 import type { Turn } from './turn.ts';
 import type { UserTable } from './user-table.ts';
@@ -13,8 +14,10 @@ export class LocalUsers {
   readonly #users: UserTable;
   readonly #rooms: Rooms;
   readonly #turn: Turn;
+  readonly #delivery: Delivery;
 
-  constructor(users: UserTable, rooms: Rooms, turn: Turn) {
+  constructor(users: UserTable, rooms: Rooms, turn: Turn, delivery: Delivery) {
+    this.#delivery = delivery;
     this.#users = users;
     this.#rooms = rooms;
     this.#turn = turn;
@@ -42,12 +45,27 @@ export class LocalUsers {
     return found;
   }
 
+  /** One more than the largest dense id, local or not. */
+  get bound(): number {
+    return this.#users.bound;
+  }
+
+  /** Default routing of such users, to servers only. */
+  tellServersAgain(updates: readonly PresenceUpdate[]): Deliveries['servers'] {
+    return this.#delivery.tellServersAgain(updates);
+  }
+
+  /** What routers add to it: only servers that default routing does not reach, and of those whose update is still the newest. */
+  tellRoutedServersAgain(updates: readonly PresenceUpdate[], answer: RoutingAnswer): Deliveries['servers'] {
+    return this.#delivery.routePings(updates, answer);
+  }
+
   /** Whether the update is what observers see now. */
   isNewest({ uid, position, state }: PresenceUpdate): boolean {
     return this.#users.position[uid] === position && this.#users.ids.name(uid) === state.userId;
   }
 
-  /** Whether the user shares a room with users of `server`. */
+  /** Whether the user shares a room that is not excluded with users of `server`. */
   sharesRoomWith(uid: number, server: ServerName): boolean {
     const number = this.#users.servers.find(server);
     if (number < 0 || !this.#rooms.hasRemoteMembers) return false;

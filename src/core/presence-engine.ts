@@ -25,6 +25,7 @@ import type {
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
 import type { InterestAnswer } from './interest.ts';
+import type { LocalUsers } from './local-users.ts';
 import type { RemoteUsers } from './remote-users.ts';
 import { tickFor } from './tick.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
@@ -35,6 +36,8 @@ export class PresenceEngine {
   readonly tickMs: number;
   /** What concerns only users of other servers. */
   readonly remote: RemoteUsers;
+  /** Local users as servers that missed something have to hear of them. */
+  readonly local: LocalUsers;
   readonly #options: EngineOptions;
   readonly #parts: EngineParts;
   #periodEndsTs = 0;
@@ -44,6 +47,7 @@ export class PresenceEngine {
     this.tickMs = tickFor(options.timers);
     this.#parts = createParts(options, this.tickMs);
     this.remote = this.#parts.remote;
+    this.local = this.#parts.localUsers;
   }
 
   // Commands.
@@ -240,36 +244,6 @@ export class PresenceEngine {
 
   forgetMark(userId: UserId): void {
     this.#parts.marks.delete(this.#parts.users.find(userId));
-  }
-
-  // For servers that missed something.
-
-  /**
-   * Local users with dense ids from `from` to below `to`, as they were told: those who are not offline (if `andPresent`), or who were
-   * told of at or after `sinceTs`.
-   */
-  toldSince(sinceTs: number, andPresent: boolean, from: number, to: number): PresenceUpdate[] {
-    return this.#parts.localUsers.toldSince(sinceTs, andPresent, from, to);
-  }
-
-  /** Default routing of such users, to servers only. For what routers add, see `routePings`. */
-  tellServersAgain(updates: readonly PresenceUpdate[]): Deliveries['servers'] {
-    return this.#parts.delivery.tellServersAgain(updates);
-  }
-
-  /** Whether nothing newer of the user has been published. */
-  isNewest(update: PresenceUpdate): boolean {
-    return this.#parts.localUsers.isNewest(update);
-  }
-
-  /** Whether the user shares a room that is not excluded with users of `server`. */
-  sharesRoomWith(uid: number, server: ServerName): boolean {
-    return this.#parts.localUsers.sharesRoomWith(uid, server);
-  }
-
-  /** One more than the largest dense id. */
-  get bound(): number {
-    return this.#parts.users.bound;
   }
 
   // Reading.

@@ -79,6 +79,9 @@ export class Rooms {
     this.#eachMembership((_, uid) => {
       counts[uid] = (counts[uid] as number) + 1;
     });
+    for (let uid = 0; uid < counts.length; uid++) {
+      if (this.ofUser.size(uid) === 0 && counts[uid] !== 0) this.#users.countGuest(uid, -1);
+    }
     this.ofUser.allocate(counts);
     // Rooms come in the order of their numbers, which is the order that the lists are to have.
     this.#eachMembership((room, uid) => this.ofUser.push(uid, room));

@@ -6,7 +6,7 @@
  * published meanwhile goes its own way; a batch is put together from the newest records, without waiting, before it is handed over.
  */
 import type { PresenceUpdate, RoutingAnswer } from '../core/engine-api.ts';
-import type { PresenceEngine } from '../core/presence-engine.ts';
+import type { LocalUsers } from '../core/local-users.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { type ServerName, serverNameOf } from '../matrix/identifiers.ts';
 import type { FederationTransport } from '../ports/federation-transport.ts';
@@ -19,11 +19,6 @@ const BATCH = 500;
 const PAUSE_MS = 10;
 /** An update may be told this long after the time it bears: store and routers come first. */
 const TOLD_LATE_MS = 60_000;
-
-export type OwedEngine = Pick<
-  PresenceEngine,
-  'bound' | 'isNewest' | 'routePings' | 'sharesRoomWith' | 'tellServersAgain' | 'toldSince'
->;
 
 export interface OwedOptions extends Background {
   readonly serverName: ServerName;
@@ -43,47 +38,48 @@ export class OwedPresenceReader {
 
   /** See the port `OwedPresence`. */
   async *statesFor(
-    engine: OwedEngine,
+    local: LocalUsers,
     destination: ServerName,
     sinceTs: number,
   ): AsyncGenerator<readonly UserPresenceState[], void, void> {
     const { isStopped, router, serverName } = this.#options;
     if (destination === serverName) return;
-    for await (const told of this.#everybody(engine, sinceTs, true)) {
-      const routed = told.filter(({ uid }) => !engine.sharesRoomWith(uid, destination));
+    for await (const told of this.#everybody(local, sinceTs, true)) {
+      const routed = told.filter(({ uid }) => !local.sharesRoomWith(uid, destination));
       const answer = router.hasCallbacks && routed.length > 0 ? await this.#ask(routed) : null;
       if (isStopped()) return;
       const states: UserPresenceState[] = [];
       for (const update of told) {
         // Somebody newly told of while the routers were asked has been, or will be, routed by that update.
-        if (!engine.isNewest(update)) continue;
+        if (!local.isNewest(update)) continue;
         const { uid, state } = update;
-        if (engine.sharesRoomWith(uid, destination) || names(answer, update, destination)) states.push(state);
+        if (local.sharesRoomWith(uid, destination) || names(answer, update, destination)) states.push(state);
       }
       if (states.length > 0) yield states;
     }
   }
 
   /** Tells servers again of local users whom they were told of at or after `sinceTs`; resolves when all is handed over. */
-  async resendSince(engine: OwedEngine, sinceTs: number): Promise<void> {
+  async resendSince(local: LocalUsers, sinceTs: number): Promise<void> {
     const { federation, isStopped, router } = this.#options;
-    for await (const told of this.#everybody(engine, sinceTs - TOLD_LATE_MS, false)) {
-      for (const [server, states] of engine.tellServersAgain(told)) federation.sendPresence(server, states);
+    for await (const told of this.#everybody(local, sinceTs - TOLD_LATE_MS, false)) {
+      for (const [server, states] of local.tellServersAgain(told)) federation.sendPresence(server, states);
       if (!router.hasCallbacks) continue;
       const answer = await this.#ask(told);
       if (isStopped()) return;
-      for (const [server, states] of engine.routePings(told, answer)) federation.sendPresence(server, states);
+      for (const [server, states] of local.tellRoutedServersAgain(told, answer))
+        federation.sendPresence(server, states);
     }
   }
 
   /** Those concerned among all local users, in batches; gives way to everything else after each. */
   async *#everybody(
-    engine: OwedEngine,
+    local: LocalUsers,
     sinceTs: number,
     andPresent: boolean,
   ): AsyncGenerator<readonly PresenceUpdate[], void, void> {
-    for (let from = 0; from < engine.bound && !this.#options.isStopped(); from += BATCH) {
-      const told = engine.toldSince(sinceTs, andPresent, from, from + BATCH);
+    for (let from = 0; from < local.bound && !this.#options.isStopped(); from += BATCH) {
+      const told = local.toldSince(sinceTs, andPresent, from, from + BATCH);
       if (told.length > 0) yield told;
       await breathe(this.#options);
     }

@@ -260,12 +260,12 @@ class Handler implements PresenceHandler {
 
   async *statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]> {
     if (this.#isStopped || this.mode !== 'tracked') return;
-    yield* this.#owed.statesFor(this.#engine, destination, sinceTs);
+    yield* this.#owed.statesFor(this.#engine.local, destination, sinceTs);
   }
 
   resendSince(ts: number): void {
     if (this.#isStopped || this.mode !== 'tracked') return;
-    inBackground(this.#shared, 'telling servers again', this.#owed.resendSince(this.#engine, ts));
+    inBackground(this.#shared, 'telling servers again', this.#owed.resendSince(this.#engine.local, ts));
   }
 
   removeDevice(userId: UserId, deviceId: DeviceId): void {

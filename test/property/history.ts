@@ -6,7 +6,7 @@ import type { RoomId, UserId } from '../../src/matrix/identifiers.ts';
 import { PRESENCE_STATES, type PresenceState } from '../../src/matrix/presence-state.ts';
 
 export const LOCALS: readonly UserId[] = ['@a:test', '@b:test', '@c:test', '@d:test', '@e:test'];
-export const REMOTES: readonly UserId[] = ['@p:far', '@q:away'];
+export const REMOTES: readonly UserId[] = ['@p:far', '@r:far', '@q:away'];
 /** Named by routers and interest only: nobody has heard of them otherwise. */
 export const STRANGERS: readonly UserId[] = ['@stranger:test', '@stranger:nowhere'];
 export const ROOMS: readonly RoomId[] = ['!one:test', '!two:test', '!three:test', '!excluded:test'];
@@ -44,6 +44,7 @@ export type Step =
       readonly active: boolean;
       readonly agoMs: number | null;
     }
+  | { readonly do: 'routers'; readonly areAsked: boolean }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'take' | 'publish' | 'restart' }
   | { readonly do: 'route'; readonly targets: readonly (readonly UserId[])[] }
@@ -99,6 +100,7 @@ const steps = fc.oneof(
       agoMs: fc.constantFrom(null, 0, 100_000),
     }),
   },
+  { weight: 1, arbitrary: step('routers', { areAsked: fc.boolean() }) },
   {
     weight: 8,
     arbitrary: step('advance', {

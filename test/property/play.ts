@@ -53,7 +53,11 @@ export class Play {
   constructor(options: EngineOptions) {
     this.options = { ...options, excludedRooms: new Set([EXCLUDED]) };
     this.engine = new PresenceEngine(this.options);
-    this.model = new ReferenceModel(this.options);
+    this.model = this.#createModel(this.options);
+  }
+
+  #createModel(options: EngineOptions): ReferenceModel {
+    return new ReferenceModel(options, (userId) => this.engine.uidOf(userId));
   }
 
   run(steps: readonly Step[]): this {
@@ -127,9 +131,13 @@ export class Play {
         const lastActiveTs = step.agoMs === null ? null : now - step.agoMs;
         const currentlyActive = step.active;
         const entry = { userId: step.user, state: step.state, statusMsg: null, lastActiveTs, currentlyActive };
-        engine.receiveRemote([entry], now);
+        engine.remote.receive([entry], now);
         return model.receiveRemote(entry, now);
       }
+      case 'routers':
+        engine.setRoutersAreAsked(step.areAsked);
+        model.routersAreAsked = step.areAsked;
+        return;
       case 'advance':
         this.now += step.ms;
         this.answers.push(engine.tick(this.now));
@@ -175,6 +183,8 @@ export class Play {
     const changes = this.engine.takeChanges();
     const expected = this.model.take();
     this.answers.push(changes);
+    this.#outstanding.push({ changes, expected });
+    this.#compareJoins();
     const byUser = (a: { userId: UserId }, b: { userId: UserId }): number => (a.userId < b.userId ? -1 : 1);
     deepStrictEqual(
       changes.updates
@@ -189,7 +199,18 @@ export class Play {
     }
     ok(changes.position >= this.#highest);
     this.#highest = changes.position;
-    this.#outstanding.push({ changes, expected });
+  }
+
+  /** What joins tell servers: as it is shown, and nobody whose update is still to be published. */
+  #compareJoins(): void {
+    const { engine, model } = this;
+    const pushed = engine.takeJoins(this.now);
+    const outstanding = new Set<UserId>();
+    for (const { changes } of this.#outstanding) for (const { state } of changes.updates) outstanding.add(state.userId);
+    this.#compareServers(pushed, model.takeJoins(this.now, outstanding));
+    for (const states of pushed.values()) {
+      for (const state of states) deepStrictEqual(state, engine.shownState(engine.uidOf(state.userId)));
+    }
   }
 
   #publish(): void {
@@ -204,9 +225,15 @@ export class Play {
       pairs += told.size;
       for (const observer of told) expected.add(observer);
     }
-    for (const { state } of [...next.changes.updates, ...next.changes.pings]) {
-      for (const server of this.model.serversOf(state.userId)) {
-        servers.set(server, [...(servers.get(server) ?? []), state.userId]);
+    const keepAlives = new Map<string, UserId[]>();
+    for (const [told, list] of [
+      [servers, next.changes.updates],
+      [keepAlives, next.changes.pings],
+    ] as const) {
+      for (const { state } of list) {
+        for (const server of this.model.serversOf(state.userId)) {
+          told.set(server, [...(told.get(server) ?? []), state.userId]);
+        }
       }
     }
     const deliveries = this.engine.publish(next.changes);
@@ -214,6 +241,7 @@ export class Play {
     ok(this.engine.position >= before, 'the published position only grows');
     deepStrictEqual(deliveries.pairs, pairs);
     this.#compareServers(deliveries.servers, servers);
+    this.#compareServers(deliveries.keepAlives, keepAlives);
     const woken = this.#woken(deliveries);
     for (const observer of expected) ok(woken.has(observer), `${observer} is woken`);
     for (const observer of woken) {
@@ -265,15 +293,15 @@ export class Play {
     }
     const options = { ...this.options, startPosition: this.engine.allocatedPosition };
     this.engine = new PresenceEngine(options);
-    this.model = new ReferenceModel(options);
+    this.model = this.#createModel(options);
     this.engine.restore(rows, this.now);
     for (const row of rows) this.model.restore(row, this.now);
     for (const [room, members] of old.rooms) {
-      for (const member of members) {
-        this.engine.join(member, room);
-        this.model.join(member, room);
-      }
+      this.engine.loadJoined(room, [...members]);
+      for (const member of members) this.model.join(member, room);
     }
+    this.engine.endLoading();
+    this.model.forgetJoins();
     const marks = new Map(
       [...old.users].filter(([, { mark }]) => mark > 0).map(([userId, { mark }]) => [userId, mark]),
     );
@@ -417,6 +445,15 @@ export class Play {
       const uid = this.engine.uidOf(userId);
       if (uid >= 0) deepStrictEqual(this.engine.shownState(uid).state, this.model.user(userId).shown);
       deepStrictEqual(this.engine.isConnected(userId), this.model.user(userId).connected);
+    }
+    for (const server of ['far', 'away', 'unheard.of']) {
+      const told = this.engine.local.toldSince(Infinity, true, 0, this.engine.local.bound);
+      const mates = told.filter(({ uid }) => this.engine.local.sharesRoomWith(uid, server));
+      deepStrictEqual(
+        mates.map(({ state }) => state.userId).toSorted(),
+        LOCALS.filter((local) => this.model.serversOf(local).has(server) && this.model.user(local).shown !== 'offline'),
+        `what ${server} should have`,
+      );
     }
     for (const observer of LOCALS) {
       for (const target of [...LOCALS, ...REMOTES]) {

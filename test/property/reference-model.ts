@@ -15,6 +15,7 @@ import type {
   StoredRow,
   SyncClaim,
 } from '../../src/core/engine-api.ts';
+import { keepAliveAfterMs } from '../../src/core/keep-alives.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import { type RoomId, serverNameOf, type UserId } from '../../src/matrix/identifiers.ts';
 import { PRESENCE_STATES, type PresenceState } from '../../src/matrix/presence-state.ts';
@@ -81,8 +82,15 @@ export class ReferenceModel {
   #pinged = new Set<UserId>();
   #turnTs = 0;
 
-  constructor(options: EngineOptions) {
+  /** Genuine joins since they were last taken. */
+  readonly #joined = new Map<RoomId, Set<UserId>>();
+  routersAreAsked = false;
+  /** The engine's, for the spread of keep-alives. */
+  readonly #uidOf: (userId: UserId) => number;
+
+  constructor(options: EngineOptions, uidOf: (userId: UserId) => number) {
     this.options = options;
+    this.#uidOf = uidOf;
   }
 
   user(userId: UserId): User {
@@ -144,11 +152,46 @@ export class ReferenceModel {
   join(userId: UserId, roomId: RoomId): void {
     if (this.options.excludedRooms.has(roomId)) return;
     this.user(userId);
+    if (this.rooms.get(roomId)?.has(userId) === true) return;
     this.rooms.set(roomId, (this.rooms.get(roomId) ?? new Set()).add(userId));
+    this.#joined.set(roomId, (this.#joined.get(roomId) ?? new Set()).add(userId));
   }
 
   leave(userId: UserId, roomId: RoomId): void {
     this.rooms.get(roomId)?.delete(userId);
+    this.#joined.get(roomId)?.delete(userId);
+  }
+
+  forgetJoins(): void {
+    this.#joined.clear();
+  }
+
+  /** Server → local users it is told of because of joins. */
+  takeJoins(now: number, outstanding: ReadonlySet<UserId>): Map<string, UserId[]> {
+    const pushes = new Map<string, Set<UserId>>();
+    const push = (server: string, userId: UserId): void => {
+      if (!outstanding.has(userId)) pushes.set(server, (pushes.get(server) ?? new Set()).add(userId));
+    };
+    for (const [roomId, joined] of this.#isTracked ? this.#joined : []) {
+      const members = [...(this.rooms.get(roomId) ?? [])];
+      const previous = members.filter((member) => !joined.has(member));
+      for (const remote of members.filter((member) => !this.isLocal(member))) {
+        const server = serverNameOf(remote);
+        for (const userId of joined) {
+          const { lastActiveTs, statusMsg } = this.user(userId).record;
+          if (!this.isLocal(userId)) continue;
+          if (this.#isThere(userId) || lastActiveTs > 0 || statusMsg !== null) push(server, userId);
+        }
+        if (previous.some((member) => serverNameOf(member) === server)) continue;
+        for (const userId of previous.filter((member) => this.isLocal(member))) {
+          const { lastActiveTs, statusMsg } = this.user(userId).record;
+          const isRecent = lastActiveTs > 0 && now - lastActiveTs <= 7 * 86_400_000;
+          if (this.#isThere(userId) || isRecent || statusMsg !== null) push(server, userId);
+        }
+      }
+    }
+    this.#joined.clear();
+    return new Map([...pushes].map(([server, userIds]) => [server, [...userIds]]));
   }
 
   put(userId: UserId, deviceId: string, state: PresenceState, statusMsg: string | null, now: number): void {
@@ -319,11 +362,13 @@ export class ReferenceModel {
       const user = this.user(userId);
       const reason = this.#reason(before, user.record) ?? (this.#forced.has(userId) ? 'forced' : null);
       if (reason === null) continue;
-      this.#set(user, { lastFederationUpdateTs: this.#turnTs });
+      if (this.isLocal(userId)) this.#set(user, { lastFederationUpdateTs: this.#turnTs });
       this.#pinged.delete(userId);
       updates.push({ userId, reason, previousState: before.state, state: user.record });
     }
-    const pings = [...this.#pinged].filter((userId) => this.user(userId).record.state !== 'offline');
+    const pings = [...this.#pinged].filter(
+      (userId) => this.user(userId).record.state !== 'offline' && this.#isThere(userId),
+    );
     this.#before = new Map();
     this.#forced = new Set();
     this.#pinged = new Set();
@@ -538,9 +583,9 @@ export class ReferenceModel {
       this.#set(user, { currentlyActive: now - lastActiveTs < timers.lastActiveGranularityMs });
     }
     if (!this.#isTracked || !this.isLocal(userId) || state === 'offline') return;
-    if (now - lastFederationUpdateTs < timers.federationPingIntervalMs) return;
+    if (now - lastFederationUpdateTs < keepAliveAfterMs(this.#uidOf(userId), timers.federationPingIntervalMs)) return;
     this.#set(user, { lastFederationUpdateTs: now });
-    this.#pinged.add(userId);
+    if (this.routersAreAsked || this.serversOf(userId).size > 0) this.#pinged.add(userId);
   }
 
   #reason(before: UserPresenceState, after: UserPresenceState): NotifyReason | null {
