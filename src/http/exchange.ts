@@ -5,6 +5,7 @@
  * presence `PUT`, `GET` and of every long poll.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SharedHeaders } from './answer-head.ts';
 import type { HeldBody } from './body-budget.ts';
 import { CORS_HEADERS, findHeader, findHeaders } from './headers.ts';
 import { parseJson } from './read-body.ts';
@@ -13,18 +14,19 @@ import type { ClientRequest, Requester } from './route.ts';
 
 const EMPTY = Buffer.alloc(0);
 const NO_QUERY = '';
+const NO_HEADERS: readonly string[] = [];
 
-const JSON_HEADERS: readonly string[] = [
+const JSON_HEADERS = new SharedHeaders([
   'Content-Type',
   'application/json',
   ...CORS_HEADERS,
   // Answers belong to one token, and a token may be part of the address.
   'Cache-Control',
   'no-store',
-];
+]);
 
 /** Browsers keep the permission for this long (some for less). */
-const PREFLIGHT_HEADERS: readonly string[] = [...CORS_HEADERS, 'Access-Control-Max-Age', '86400'];
+const PREFLIGHT_HEADERS = new SharedHeaders([...CORS_HEADERS, 'Access-Control-Max-Age', '86400']);
 
 /** What all exchanges of one server share. */
 export interface Lifecycle {
@@ -188,18 +190,18 @@ export class Exchange implements ClientRequest {
   }
 
   /** Answers with JSON. A second answer, or one to a client that is gone, is dropped. */
-  sendJson(httpStatus: number, text: string, more: readonly string[] = []): void {
-    this.send(httpStatus, more.length === 0 ? JSON_HEADERS : [...JSON_HEADERS, ...more], text);
+  sendJson(httpStatus: number, text: string, more: readonly string[] = NO_HEADERS): void {
+    this.send(httpStatus, JSON_HEADERS, text, more);
   }
 
-  /** Answers with `headers` (names and values in turn) and `body`. */
-  send(httpStatus: number, headers: readonly string[], body: string | Buffer): void {
+  /** Answers with `shared` headers, `more` of them (names and values in turn), and `body`. */
+  send(httpStatus: number, shared: SharedHeaders, body: string | Buffer, more: readonly string[] = NO_HEADERS): void {
     if (!this.#finish()) return;
     const length = Buffer.byteLength(body);
-    // Joined at once: an array that grows by pushing takes a kilobyte of memory for each answer.
-    let all = httpStatus === 204 ? [...headers] : headers.concat('Content-Length', String(length));
-    if (this.#host.lifecycle.stopping) all = all.concat('Connection', 'close');
-    this.outgoing.writeHead(httpStatus, all);
+    let own: readonly string[] = httpStatus === 204 ? NO_HEADERS : ['Content-Length', String(length)];
+    if (more.length > 0) own = own.concat(more);
+    if (this.#host.lifecycle.stopping) own = own.concat('Connection', 'close');
+    shared.writeTo(this.outgoing, httpStatus, own);
     // Plain ASCII, which most answers are, need not be encoded.
     if (typeof body === 'string' && length === body.length) this.outgoing.end(body, 'latin1');
     else this.outgoing.end(body);

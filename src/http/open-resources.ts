@@ -4,10 +4,12 @@
  * `/health` is on every listener, as the reference server has it; metrics only where the listener says `metrics`.
  */
 import type { Metrics } from '../ports/metrics.ts';
+import { SharedHeaders } from './answer-head.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
-const TEXT_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store'] as const;
+const NO_STORE = new SharedHeaders(['Cache-Control', 'no-store']);
+const TEXT = ['Content-Type', 'text/plain; charset=utf-8'] as const;
 
 export class OpenResources {
   readonly #metrics: Metrics;
@@ -27,16 +29,16 @@ export class OpenResources {
   /** Answers a path that `owns` said yes to. */
   serve(exchange: Exchange, path: string): void {
     if (path === '/health') {
-      exchange.send(200, TEXT_HEADERS, 'OK');
+      exchange.send(200, NO_STORE, 'OK', TEXT);
       return;
     }
     this.#requestMetrics.flush();
     this.#metrics.expose().then(
       ({ contentType, body }) => {
-        exchange.send(200, ['Content-Type', contentType, 'Cache-Control', 'no-store'], body);
+        exchange.send(200, NO_STORE, body, ['Content-Type', contentType]);
       },
       () => {
-        exchange.send(500, TEXT_HEADERS, 'Metrics are not available');
+        exchange.send(500, NO_STORE, 'Metrics are not available', TEXT);
       },
     );
   }
