@@ -12,7 +12,7 @@ import { type ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderVa
 const NODES_OWN = /^(connection|content-length|date|expect|keep-alive|trailer|transfer-encoding|upgrade)$/i;
 
 interface HeaderStore {
-  _storeHeader?(this: unknown, firstLine: string, headers: readonly string[]): void;
+  readonly _storeHeader?: (firstLine: string, headers: readonly string[]) => void;
 }
 
 /** Headers for many answers: names and values in turn. */
