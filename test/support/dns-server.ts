@@ -34,6 +34,8 @@ export interface DnsServer extends AsyncDisposable {
   /** Replaces what is known about a name. Names compare without case. */
   set(name: string, records: DnsRecords): void;
   delete(name: string): void;
+  /** Makes every answer about records of this type late. */
+  delay(type: 'A' | 'AAAA' | 'SRV', ms: number): void;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export async function startDnsServer(table: Readonly<Record<string, DnsRecords>>
   const records = new Map(Object.entries(table).map(([name, value]) => [name.toLowerCase(), value]));
   const questions: string[] = [];
   const timers = new Set<NodeJS.Timeout>();
+  const delays = new Map<string, number>();
 
   const answer = (query: Buffer, send: (reply: Buffer) => void): void => {
     const parsed = decode(query);
@@ -56,11 +59,12 @@ export async function startDnsServer(table: Readonly<Record<string, DnsRecords>>
       questions: [question],
       answers: found === undefined || found.fault !== undefined ? [] : answersTo(question, records),
     });
-    if (found?.delayMs === undefined) return send(reply);
+    const delayMs = found?.delayMs ?? delays.get(question.type);
+    if (delayMs === undefined) return send(reply);
     const timer = setTimeout(() => {
       timers.delete(timer);
       send(reply);
-    }, found.delayMs);
+    }, delayMs);
     timers.add(timer);
   };
 
@@ -100,6 +104,7 @@ export async function startDnsServer(table: Readonly<Record<string, DnsRecords>>
     port,
     questions,
     set: (name, value) => void records.set(name.toLowerCase(), value),
+    delay: (type, ms) => void delays.set(type, ms),
     delete: (name) => void records.delete(name.toLowerCase()),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
