@@ -79,7 +79,8 @@ export class Release {
 
   #isUnseen(uid: number, now: number, options: ReleaseOptions): boolean {
     const { interest, kept, marks, observers, rooms, turn, users } = this.#parts;
-    if (rooms.ofUser.size(uid) > 0 || observers.slotOf(uid) >= 0 || (users.firstDevice[uid] as number) >= 0) return false;
+    if (rooms.ofUser.size(uid) > 0 || observers.slotOf(uid) >= 0 || (users.firstDevice[uid] as number) >= 0)
+      return false;
     if (interest.watchersOf(uid) >= 0 || marks.has(uid) || turn.isBusyWith(uid)) return false;
     if (options.isBusy(uid)) return false;
     if (users.isBlank(uid)) return kept.position(uid) === 0;

@@ -3,7 +3,9 @@ export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } fr
 export { createPresenceHandler } from './presence-handler.ts';
 export {
   DEFAULT_LIMITS,
+  DEFAULT_REMOTE_LIMITS,
   DEFAULT_TIMERS,
   type PresenceParts,
   type PresenceSettings,
+  type RemoteLimits,
 } from './presence-options.ts';

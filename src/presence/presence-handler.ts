@@ -34,7 +34,8 @@ import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
-import type { PresenceParts, PresenceSettings } from './presence-options.ts';
+import { DEFAULT_REMOTE_LIMITS, type PresenceParts, type PresenceSettings } from './presence-options.ts';
+import { RemoteKeeper } from './remote-keeper.ts';
 import { RoutingQueue } from './routing-queue.ts';
 import { beginSession, NO_SESSION, type SyncSessionParts } from './sync-sessions.ts';
 import { Ticker } from './ticker.ts';
@@ -58,6 +59,7 @@ class Handler implements PresenceHandler {
   readonly #interest: InterestKeeper;
   readonly #activity: ActivitySaver;
   readonly #owed: OwedPresenceReader;
+  readonly #remote: RemoteKeeper;
   readonly #bodies: EventBodies;
   readonly #listeners = new Set<(users: readonly UserId[]) => void>();
   #started: PresenceEngine | null = null;
@@ -78,6 +80,7 @@ class Handler implements PresenceHandler {
       unsavedActivity: () => this.#activity.size,
       routingQueue: () => this.#routing.size,
       eventBodies: () => this.#bodies.size,
+      strangers: () => this.#remote.strangers,
     });
     this.#positions = new PositionBlock(store);
     const shared = { ...background, store, metrics: this.#metrics, positions: this.#positions };
@@ -100,7 +103,10 @@ class Handler implements PresenceHandler {
       ...background,
       router,
       isConnected: (userId) => this.#engine.isConnected(userId),
-      apply: (userId, interest) => this.#deliver(this.#engine.setInterest(userId, interest)),
+      apply: (userId, interest) => {
+        this.#deliver(this.#engine.setInterest(userId, interest));
+        this.#remote.admitFor(interest);
+      },
     });
     this.#activity = new ActivitySaver({
       ...shared,
@@ -115,6 +121,20 @@ class Handler implements PresenceHandler {
       router,
       federation: parts.federation,
       isStopped: () => this.#isStopped,
+    });
+    this.#remote = new RemoteKeeper({
+      ...shared,
+      settings,
+      limits: { ...DEFAULT_REMOTE_LIMITS, ...settings.remote },
+      engine: () => this.#engine,
+      router,
+      committer: this.#committer,
+      isBusy: (uid) => this.#routing.isBusyWith(uid),
+      onReleased: ({ uid, state }) => {
+        this.#bodies.drop(uid);
+        this.#activity.forget(state.userId);
+        this.#routing.forget(state.userId);
+      },
     });
     this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
     this.#ticker = new Ticker(clock, (now) => this.#tick(now));
@@ -140,7 +160,7 @@ class Handler implements PresenceHandler {
     this.#sessions = {
       engine,
       committer: this.#committer,
-      interest: this.mode === 'disabled' ? null : this.#interest,
+      interest: this.mode === 'disabled' ? null : this.#remote.duringSyncs(this.#interest),
       now: () => this.#now(),
     };
     this.#ticker.start(engine.tickMs);
@@ -153,6 +173,7 @@ class Handler implements PresenceHandler {
     this.#isStopped = true;
     this.#subscription?.[Symbol.dispose]();
     this.#ticker.stop();
+    this.#remote.stop();
     this.#interest.stop();
     if (this.#started === null) return;
     await this.#committer.stop();
@@ -181,15 +202,15 @@ class Handler implements PresenceHandler {
 
   getState(userId: UserId): UserPresenceState {
     const uid = this.#engine.uidOf(userId);
-    return uid < 0 ? this.#engine.stateOf(userId) : this.#engine.shownState(uid);
+    return uid < 0 ? (this.#remote.stateOf(userId) ?? this.#engine.stateOf(userId)) : this.#engine.shownState(uid);
   }
 
   canSee(observer: UserId, target: UserId): boolean | Promise<boolean> {
     const engine = this.#engine;
     if (engine.canSee(observer, target)) return true;
     // Whoever is connected has been asked about; others may still be watchers by routing.
-    if (!this.#parts.router.hasCallbacks || engine.uidOf(target) < 0 || engine.interestOf(observer) !== null)
-      return false;
+    if (!this.#parts.router.hasCallbacks || engine.interestOf(observer) !== null) return false;
+    if (engine.uidOf(target) < 0 && this.#remote.stateOf(target) === null) return false;
     return this.#interest
       .lookUp(observer)
       .then((interest) => interest === 'ALL' || (interest?.includes(target) ?? false));
@@ -235,6 +256,7 @@ class Handler implements PresenceHandler {
       this.#parts.logger.warn({ users: entries.size }, 'presence is disabled: what a module set is ignored');
       return;
     }
+    this.#remote.forgetStrangers(entries.keys());
     this.#engine.setPresenceForUsers(entries, this.#now());
     await this.#committer.commit();
   }
@@ -247,15 +269,7 @@ class Handler implements PresenceHandler {
   async receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void> {
     this.#refuseWhenStopped('receiveRemote');
     if (this.mode !== 'tracked') return;
-    const ofOrigin = entries.filter(({ userId }) => serverNameOf(userId) === origin);
-    this.#metrics.addDropped('foreign', entries.length - ofOrigin.length);
-    // A router may name anybody; without one, somebody whom nobody here can see is not worth keeping.
-    const { hasCallbacks } = this.#parts.router;
-    const wanted = ofOrigin.filter(({ userId }) => hasCallbacks || this.#engine.uidOf(userId) >= 0);
-    this.#metrics.addDropped('stranger', ofOrigin.length - wanted.length);
-    if (wanted.length === 0) return;
-    this.#engine.remote.receive(wanted, this.#now());
-    await this.#committer.commit();
+    await this.#remote.receive(origin, entries);
   }
 
   async *statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]> {
@@ -301,6 +315,7 @@ class Handler implements PresenceHandler {
   #membershipChanged({ membership, roomId, userId }: MembershipChange): void {
     if (membership === 'leave') return this.#engine.leave(userId, roomId);
     this.#engine.join(userId, roomId);
+    this.#remote.admit([userId]);
     // Whom servers are to hear of for it is told when the turn closes, for all joins of the turn together.
     this.#committer.request();
   }
@@ -319,7 +334,10 @@ class Handler implements PresenceHandler {
     this.#metrics.addCounters(this.#engine.takeCounters());
     this.#deliver(deliveries);
     this.#keepAlive(deliveries.keepAlives);
-    this.#routing.add(updates, pings);
+    // Routers are not asked again about a state about which they were asked while its user was a stranger.
+    const { answer, answered, others } = this.#remote.splitAnswered(updates);
+    if (answered.length > 0) this.#routing.takeAnswer(answered, answer);
+    this.#routing.add(others, pings);
   }
 
   #route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult['kept'] {
@@ -360,8 +378,10 @@ class Handler implements PresenceHandler {
     this.#engine.tick(now);
     this.#committer.request();
     this.#metrics.addCounters(this.#engine.takeCounters());
+    this.#remote.release(now);
     if (now < this.#sweepTs) return;
     this.#sweepTs = now + SWEEP_INTERVAL_MS;
+    this.#remote.sweep(now);
     this.#interest.sweep();
   }
 }

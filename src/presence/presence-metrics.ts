@@ -18,9 +18,10 @@ export interface PresenceGauges {
   /** Updates that wait for the routers' answer to the batch before. */
   readonly routingQueue: () => number;
   readonly eventBodies: () => number;
+  readonly strangers: () => number;
 }
 
-export type StoreOperation = 'write' | 'write_activity' | 'write_routed' | 'write_marks';
+export type StoreOperation = 'write' | 'write_activity' | 'write_routed' | 'write_marks' | 'remove';
 
 export interface PresenceMetrics {
   addCounters(counters: EngineCounters): void;
@@ -32,9 +33,10 @@ export interface PresenceMetrics {
 
 /**
  * `routed_limit`: targets beyond the limit per answer. Of EDU entries: `foreign`, about users of another server than its origin;
- * `stranger`, about users whom nobody here can see.
+ * `stranger`, about users whom nobody here can see, without a place to keep them. `guest_limit`: a user of another server, in no room
+ * here, was not taken in though modules would show them. `status_limit`: a status message was left out.
  */
-export type DropReason = 'routed_limit' | 'foreign' | 'stranger';
+export type DropReason = 'routed_limit' | 'foreign' | 'stranger' | 'guest_limit' | 'status_limit';
 
 const FANOUT_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000];
 const SECONDS_BUCKETS = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
@@ -147,5 +149,6 @@ function registerGauges(metrics: Metrics, gauges: PresenceGauges): void {
     'Updates waiting for the routers to answer the batch before',
     gauges.routingQueue,
   );
+  gauge('thalamus_presence_strangers', 'Users of other servers whom nobody here can see yet', gauges.strangers);
   gauge('thalamus_presence_event_bodies', 'Serialised events kept for reuse', gauges.eventBodies);
 }

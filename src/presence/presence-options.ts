@@ -22,6 +22,24 @@ export interface PresenceSettings {
   readonly maxStatusMsgBytes: number;
   /** `experimental_features.msc3026_enabled`. */
   readonly busyEnabled: boolean;
+  /** @default DEFAULT_REMOTE_LIMITS */
+  readonly remote?: Partial<RemoteLimits>;
+}
+
+/** Bounds on what other servers' users cost who share no room with ours. */
+export interface RemoteLimits {
+  /** Strangers: users whom nobody here can see yet. Of one server, and in all. */
+  readonly maxStrangersPerServer: number;
+  readonly maxStrangers: number;
+  /** Guests: users whom only modules show to somebody here. Of one server, and in all; those whom an observer's interest names are free. */
+  readonly maxGuestsPerServer: number;
+  readonly maxGuests: number;
+  /** Strangers whose states modules are asked about each second, of one server and in all; five seconds' worth at once. */
+  readonly strangersAskedPerSecondAndServer: number;
+  readonly strangersAskedPerSecond: number;
+  /** Characters of the status messages of one server's users, and of all remote users; beyond it, they are left out. */
+  readonly maxStatusCharsPerServer: number;
+  readonly maxStatusChars: number;
 }
 
 export interface PresenceParts {
@@ -50,3 +68,14 @@ export const DEFAULT_TIMERS: PresenceTimers = {
 };
 
 export const DEFAULT_LIMITS: EngineLimits = { maxPendingPerObserver: 1_000, maxRoutedPerUser: 100_000 };
+
+export const DEFAULT_REMOTE_LIMITS: RemoteLimits = {
+  maxStrangersPerServer: 1_000,
+  maxStrangers: 20_000,
+  maxGuestsPerServer: 10_000,
+  maxGuests: 100_000,
+  strangersAskedPerSecondAndServer: 20,
+  strangersAskedPerSecond: 200,
+  maxStatusCharsPerServer: 16_000_000,
+  maxStatusChars: 64_000_000,
+};

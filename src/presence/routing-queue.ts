@@ -29,7 +29,8 @@ export class RoutingQueue {
   readonly #options: RoutingQueueOptions;
   #waiting = new Map<number, PresenceUpdate>();
   #waitingPings = new Map<number, PresenceUpdate>();
-  #isOut = false;
+  /** Users whom the routers are being asked about. */
+  #out: ReadonlySet<number> | null = null;
   #isScheduled = false;
   /** Answers in effect that are not saved yet. */
   readonly #unsaved = new Map<UserId, RoutedAnswer>();
@@ -62,6 +63,16 @@ export class RoutingQueue {
     });
   }
 
+  /** Whether something about the user waits for an answer. */
+  isBusyWith(uid: number): boolean {
+    return this.#waiting.has(uid) || this.#waitingPings.has(uid) || (this.#out?.has(uid) ?? false);
+  }
+
+  /** Puts into effect what the routers have said about updates before they were told. */
+  takeAnswer(batch: readonly PresenceUpdate[], answer: RoutingAnswer): void {
+    this.#take(batch, [], answer);
+  }
+
   /** Users who are forgotten altogether. */
   forget(userId: UserId): void {
     this.#unsaved.delete(userId);
@@ -79,7 +90,7 @@ export class RoutingQueue {
   }
 
   #next(): void {
-    while (!this.#isOut && this.size > 0) {
+    while (this.#out === null && this.size > 0) {
       const batch = [...this.#waiting.values()];
       const pings = [...this.#waitingPings.values()];
       this.#waiting = new Map();
@@ -91,11 +102,11 @@ export class RoutingQueue {
         this.#take(batch, pings, answer);
         continue;
       }
-      this.#isOut = true;
+      this.#out = new Set([...batch, ...pings].map(({ uid }) => uid));
       const done = answer
         .then((late) => this.#take(batch, pings, late))
         .finally(() => {
-          this.#isOut = false;
+          this.#out = null;
           this.#next();
         });
       inBackground(this.#options, 'routing', done);
