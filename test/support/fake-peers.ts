@@ -14,12 +14,12 @@ export class FakePeers implements PeerClient {
   /** Requests that were not answered yet. */
   inFlight = 0;
   mostInFlight = 0;
-  readonly #peers = new Map<string, (request: PeerRequest) => PeerAnswer>();
+  readonly #peers = new Map<string, (request: PeerRequest) => PeerAnswer | Promise<PeerAnswer>>();
   #gate: Promise<void> | null = null;
   #open: () => void = () => undefined;
 
   /** An object or a text is the body of a 200, a number is a status; without an answer nobody is there. */
-  answer(server: string, answer: PeerAnswer | ((request: PeerRequest) => PeerAnswer)): void {
+  answer(server: string, answer: PeerAnswer | ((request: PeerRequest) => PeerAnswer | Promise<PeerAnswer>)): void {
     this.#peers.set(server, typeof answer === 'function' ? answer : () => answer);
   }
 
@@ -45,7 +45,7 @@ export class FakePeers implements PeerClient {
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
     try {
       await this.#gate;
-      const answer = this.#peers.get(request.destination)?.(request);
+      const answer = await this.#peers.get(request.destination)?.(request);
       if (answer === undefined) throw new PeerError(request.destination, 'not_found', 'nobody is there');
       if (answer instanceof PeerError) throw answer;
       if (typeof answer === 'number') return { httpStatus: answer, retryAfterMs: null, body: '{}' };
