@@ -65,7 +65,7 @@ export class FailureGuard {
     const surplus = this.#leak(bucket) + 1 - this.#burst;
     // A millionth is what adding and subtracting fractions may leave behind.
     if (surplus > 1e-6) {
-      const retryAfterMs = Math.ceil((surplus / this.#perSecond) * 1000);
+      const retryAfterMs = Math.max(1, Math.ceil((surplus / this.#perSecond) * 1000 - 1e-3));
       throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests from there could not be verified', {
         retry_after_ms: retryAfterMs,
       });
