@@ -6,7 +6,8 @@ import { type PeerClient, PeerError, type PeerRequest, type PeerResponse } from 
 import { type SigningKey, signingKeyOf } from '../../src/federation/signing/ed25519.ts';
 import { signJson } from '../../src/federation/signing/sign-json.ts';
 
-export type PeerAnswer = object | string | number | PeerError;
+/** An object or a text is the body of a 200, a number is a status. */
+export type PeerAnswer = Readonly<Record<string, unknown>> | readonly unknown[] | string | number | PeerError;
 
 export class FakePeers implements PeerClient {
   /** Everything that was asked, in order. */
@@ -18,7 +19,7 @@ export class FakePeers implements PeerClient {
   #gate: Promise<void> | null = null;
   #open: () => void = () => undefined;
 
-  /** An object or a text is the body of a 200, a number is a status; without an answer nobody is there. */
+  /** Without an answer nobody is there. */
   answer(server: string, answer: PeerAnswer | ((request: PeerRequest) => PeerAnswer | Promise<PeerAnswer>)): void {
     this.#peers.set(server, typeof answer === 'function' ? answer : () => answer);
   }
@@ -77,7 +78,7 @@ export class PublishingServer {
     this.keys = versions.map((version) => keyOf(`${name} ${version}`, version));
   }
 
-  document(more: object = {}): object {
+  document(more: object = {}): Record<string, unknown> {
     const document = {
       server_name: this.name,
       valid_until_ts: this.#clock.now() + this.clockOffsetMs + this.validityMs,
@@ -87,7 +88,7 @@ export class PublishingServer {
       ),
       ...more,
     };
-    return this.keys.reduce((signed, key) => signJson(signed, this.name, key), document);
+    return this.keys.reduce<Record<string, unknown>>((signed, key) => signJson(signed, this.name, key), document);
   }
 }
 

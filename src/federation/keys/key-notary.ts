@@ -42,11 +42,10 @@ export class KeyNotary {
   async query(servers: ReadonlyMap<ServerName, number | null>): Promise<readonly string[]> {
     const { serverName, ring, ownKeys, clock } = this.#options;
     const documents = await Promise.all(
-      [...servers].map(([server, minimumTs]) =>
-        server === serverName
-          ? ownKeys.text()
-          : ring.documentOf(server, minimumTs ?? clock.now(), () => this.#mayFetch()),
-      ),
+      [...servers].map(async ([server, minimumTs]) => {
+        if (server === serverName) return ownKeys.text();
+        return await ring.documentOf(server, minimumTs ?? clock.now(), () => this.#mayFetch());
+      }),
     );
     return documents.filter((document) => document !== null);
   }

@@ -109,7 +109,7 @@ export class KeyRing {
     const now = this.#options.clock.now();
     const key = known?.keys.get(keyId);
     if (known !== null && key !== undefined && now < known.validUntilTs) {
-      if (now >= known.refreshAtTs) void this.#fetch(origin, null, false);
+      if (now >= known.refreshAtTs) this.#refresh(origin);
       this.#lookups.inc({ outcome: 'known' });
       return now < key.validUntilTs ? key : null;
     }
@@ -153,6 +153,12 @@ export class KeyRing {
     return this.#known.get(origin) ?? null;
   }
 
+  #refresh(origin: ServerName): void {
+    this.#fetch(origin, null, false).catch((error: unknown) => {
+      this.#options.logger.error({ err: error, server: origin }, "another server's keys could not be refreshed");
+    });
+  }
+
   /** The keys after a fetch, or null when there is none for whatever reason. */
   #fetch(server: ServerName, keyId: string | null, isStranger: boolean): Promise<KnownKeys | null> {
     const running = this.#inFlight.get(server);
@@ -163,16 +169,10 @@ export class KeyRing {
       if (keyId !== null) this.#lookups.inc({ outcome: isPaused ? 'paused' : 'busy' });
       return Promise.resolve(null);
     }
-    const work = this.#fetchNow(server, keyId, isStranger)
-      .catch((error: unknown) => {
-        this.#options.logger.error({ err: error, server }, "another server's keys could not be taken in");
-        this.#pauses.failed(server, this.#options.clock.now());
-        return null;
-      })
-      .finally(() => {
-        release();
-        this.#inFlight.delete(server);
-      });
+    const work = this.#fetchNow(server, keyId, isStranger).finally(() => {
+      release();
+      this.#inFlight.delete(server);
+    });
     this.#inFlight.set(server, work);
     return work;
   }

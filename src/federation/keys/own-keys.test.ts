@@ -58,7 +58,7 @@ describe('OwnKeys', () => {
     [{ 'rsa:x': { key: old.publicKey, expiredTs: 5 } }, ['old_signing_keys', 'rsa:x']],
   ])('refuses %j as an old key, and says where it is', (oldKeys, path) => {
     try {
-      ownKeys(oldKeys as Record<string, OldSigningKey>);
+      ownKeys(oldKeys);
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(ConfigError);

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MatrixError } from '../../matrix/errors.ts';
 import { authorizationHeader, parseAuthorization, requestText } from './authorization.ts';
