@@ -14,6 +14,7 @@ import { SqlitePresenceStore } from '../../src/adapters/sqlite/presence-store.ts
 import type { PresenceCursor, RoutingAnswer } from '../../src/core/engine-api.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import type { UserId } from '../../src/matrix/identifiers.ts';
+import type { FederationTransport } from '../../src/ports/federation-transport.ts';
 import type { PresenceStore } from '../../src/ports/presence-store.ts';
 import {
   createPresenceHandler,
@@ -67,6 +68,8 @@ export interface RigOptions extends Partial<PresenceSettings> {
   readonly rooms?: MemoryRoomDirectory;
   readonly router?: StubRouter;
   readonly clock?: ManualClock;
+  /** In place of the one that keeps what would have left. */
+  readonly transport?: FederationTransport;
   /** @default queueMicrotask */
   readonly schedule?: (fn: () => void) => unknown;
 }
@@ -90,7 +93,7 @@ export class Rig {
     this.store = options.store ?? new MemoryPresenceStore();
     this.rooms = options.rooms ?? new MemoryRoomDirectory();
     this.router = options.router ?? null;
-    const { store: _store, rooms: _rooms, router: _router, clock: _clock, schedule, ...settings } = options;
+    const { store: _store, rooms: _rooms, router: _router, clock: _clock, transport, schedule, ...settings } = options;
     this.handler = createPresenceHandler(
       {
         serverName: 'test',
@@ -105,7 +108,7 @@ export class Rig {
       {
         store: this.store,
         rooms: this.rooms,
-        federation: this.federation,
+        federation: transport ?? this.federation,
         router: this.router ?? noRouter(),
         clock: this.clock,
         logger: this.logger,
