@@ -7,7 +7,9 @@ import { OriginLimits, type OriginRateLimit } from '../../federation/receiving/o
 import type { Clock } from '../../ports/clock.ts';
 import type { Route } from '../route.ts';
 import { FederationGate, type FederationGateOptions } from './federation-gate.ts';
+import { getServerKey, type GetServerKeyServices } from './getServerKey.ts';
 import { getVersion } from './getVersion.ts';
+import { keyQuery, type KeyQueryServices } from './keyQuery.ts';
 import { queryProfile, type QueryProfileServices } from './queryProfile.ts';
 import { sendTransaction, type SendTransactionServices } from './sendTransaction.ts';
 
@@ -17,7 +19,9 @@ export { wellKnownServer } from './wellKnownServer.ts';
 export interface FederationApiServices
   extends Omit<FederationGateOptions, 'guard' | 'limits'>,
     Omit<QueryProfileServices, 'gate'>,
-    Omit<SendTransactionServices, 'gate'> {
+    Omit<SendTransactionServices, 'gate'>,
+    GetServerKeyServices,
+    KeyQueryServices {
   /** Of this software. */
   readonly version: string;
   readonly clock: Clock;
@@ -41,5 +45,11 @@ export function federationApiRoutes(services: FederationApiServices): Route[] {
     },
   });
   const gate = new FederationGate({ ...services, guard: new FailureGuard({ clock }), limits });
-  return [getVersion(services), queryProfile({ ...services, gate }), sendTransaction({ ...services, gate })];
+  return [
+    ...getServerKey(services),
+    ...keyQuery(services),
+    getVersion(services),
+    queryProfile({ ...services, gate }),
+    sendTransaction({ ...services, gate }),
+  ];
 }
