@@ -13,7 +13,7 @@ import { type Answer, type Exchange, isBroken, startExchange } from './exchange.
 import { createIpRanges, DEFAULT_IP_RANGE_BLACKLIST } from './ip-ranges.ts';
 import { createNameResolver } from './name-resolver.ts';
 import { DEFAULT_LIMITS, type PeerClientOptions } from './peer-client-options.ts';
-import { type Peer, PeerPools } from './peer-pools.ts';
+import { type Line, PeerPools } from './peer-pools.ts';
 import { RequestLimits } from './request-limits.ts';
 import { retryAfterMs } from './retry-after.ts';
 import { createServerDiscovery } from './server-discovery.ts';
@@ -27,7 +27,7 @@ export type { PeerClientLimits, PeerClientOptions } from './peer-client-options.
 /** One request under way. */
 interface Call {
   readonly request: PeerRequest;
-  peer: Peer | null;
+  line: Line | null;
   exchange: Exchange | null;
   /** Ends it now. */
   readonly end: (failure: StepFailure) => void;
@@ -145,7 +145,7 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
       };
       const call: Call = {
         request,
-        peer: null,
+        line: null,
         exchange: null,
         end(failure) {
           settle();
@@ -167,17 +167,17 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
     for (let attempt = 0; ; attempt++) {
       // Finding takes time, and the call may be over by now.
       if (!calls.has(call)) throw new StepFailure('closed', 'the request is over');
-      const peer = pools.take(destination, route);
-      const mayBeStale = peer.open > 0;
-      call.peer = peer;
+      const line = pools.take(destination, route);
+      const mayBeStale = line.isOpen;
+      call.line = line;
       try {
-        call.exchange = startExchange(peer.pool, exchangeRequest(call.request, route.hostHeader));
+        call.exchange = startExchange(line.client, exchangeRequest(call.request, route.hostHeader));
         return await call.exchange.answer;
       } catch (error) {
         const isStale = mayBeStale && isBroken(error) && call.exchange?.stage === 'sent';
-        if (!isStale || attempt >= limits.maxConnectionsPerServer) throw located(error, peer);
+        if (!isStale || attempt >= limits.maxConnectionsPerServer) throw located(error, line);
       } finally {
-        pools.give(destination, peer);
+        pools.give(destination, line);
       }
     }
   }
@@ -191,10 +191,10 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
 }
 
 /** How far it has come tells an administrator where to look. */
-function late({ request, peer, exchange }: Call): StepFailure {
+function late({ request, line, exchange }: Call): StepFailure {
   const within = `within ${request.timeoutMs} ms`;
-  if (peer === null) return new StepFailure('timeout', `it was not found ${within} (DNS and .well-known)`);
-  const at = peer.address === null ? '' : ` at ${peer.address}`;
+  if (line === null) return new StepFailure('timeout', `it was not found ${within} (DNS and .well-known)`);
+  const at = line.address === null ? '' : ` at ${line.address}`;
   if (exchange === null || exchange.stage === 'waiting') {
     return new StepFailure('timeout', `no connection${at} became free ${within}`);
   }
@@ -203,7 +203,7 @@ function late({ request, peer, exchange }: Call): StepFailure {
 }
 
 /** Failures of the exchange know nothing of addresses; those of connecting name them already. */
-function located(error: unknown, { address }: Peer): unknown {
+function located(error: unknown, { address }: Line): unknown {
   if (!(error instanceof StepFailure) || address === null || error.message.includes(address)) return error;
   if (!isBroken(error) && error.kind !== 'too_large') return error;
   return new StepFailure(error.kind, `${error.message} (${address})`, { cause: error.cause });

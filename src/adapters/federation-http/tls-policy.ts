@@ -4,7 +4,7 @@
  * Configuration: `federation_verify_certificates`, `federation_certificate_verification_whitelist`, `federation_custom_ca_list`.
  */
 import { isIP } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, createSecureContext } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 
 export interface TlsPolicyOptions {
   readonly verifyCertificates: boolean;
@@ -32,10 +32,16 @@ export function createTlsPolicy(options: TlsPolicyOptions): TlsPolicy {
         ...(isIP(name) === 0 ? { servername: name } : {}),
         ALPNProtocols: ['http/1.1'],
         rejectUnauthorized: options.verifyCertificates && !unchecked.some((glob) => glob.test(name)),
-        checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+        checkServerIdentity: (_host, certificate) => checkName(name, certificate),
       };
     },
   };
+}
+
+/** A common name does not count (RFC 9525, section 2), though Node would take it where there is nothing else. */
+function checkName(name: string, certificate: PeerCertificate): Error | undefined {
+  if (certificate.subjectaltname !== undefined) return checkServerIdentity(name, certificate);
+  return new Error('it names no host: it has no subjectAltName');
 }
 
 function globExpression(glob: string): RegExp {
