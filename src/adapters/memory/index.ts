@@ -1,4 +1,5 @@
 /** In-memory adapters: a whole server without a disk, a network or a clock of its own. */
+export { MemoryDestinationStore } from './destination-store.ts';
 export { MemoryFederationTransport } from './federation-transport.ts';
 export { RecordingLogger, SilentLogger } from './logger.ts';
 export { ManualClock } from './manual-clock.ts';

@@ -40,7 +40,7 @@ export interface FederationSenderOptions {
 
   /** Destinations with something to send or owed; updates for further ones are dropped. @default 100,000 */
   readonly maxDestinations: number;
-  /** States waiting for one destination; beyond it they are owed instead, and read again when it has room. @default 1,000 */
+  /** States waiting for one destination; beyond it they are owed instead, and read again when it has room. @default 10,000 */
   readonly maxStatesPerDestination: number;
   /** States waiting for all destinations together; the same beyond it. @default 1,000,000 */
   readonly maxStates: number;
@@ -82,7 +82,7 @@ export const DEFAULT_SENDER_OPTIONS: FederationSenderOptions = {
   minWakeIntervalMs: 5_000,
 
   maxDestinations: 100_000,
-  maxStatesPerDestination: 1_000,
+  maxStatesPerDestination: 10_000,
   maxStates: 1_000_000,
   maxConcurrentTransactions: 100,
   maxSlowTransactions: 50,

@@ -54,7 +54,7 @@ function toResult({ httpStatus, retryAfterMs, body }: PeerResponse): Transaction
 
 function toFailure(error: unknown, signal: AbortSignal): TransactionFailure {
   if (signal.aborted) return failure('not_tried', null, 'stopped');
-  if (!(error instanceof PeerError)) throw error;
+  if (!(error instanceof PeerError)) return failure('failed', null, String(error));
   const isOurs = error.kind === 'busy' || error.kind === 'closed';
   return failure(isOurs ? 'not_tried' : 'failed', null, `${error.kind}: ${error.message}`);
 }
