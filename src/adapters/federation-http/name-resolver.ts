@@ -27,8 +27,10 @@ export interface NameResolver {
 
 export interface NameResolverOptions {
   readonly clock: Clock;
-  /** `address` or `address:port`; null: as the system does it. */
+  /** `address` or `address:port`; null: the system's. */
   readonly servers: readonly string[] | null;
+  /** Whether the hosts file, and what else the system knows, count as well. @default without `servers` */
+  readonly asSystem?: boolean;
   /** For one question, repetitions included. */
   readonly timeoutMs: number;
   readonly hosts?: HostsFile;
@@ -43,7 +45,7 @@ const OTHER_FAMILY_MS = 50;
 
 export function createNameResolver(options: NameResolverOptions): NameResolver {
   const { clock, servers, timeoutMs } = options;
-  const hosts = options.hosts ?? openHostsFile();
+  const { asSystem = servers === null, hosts = openHostsFile() } = options;
   let resolver: Resolver | null = null;
   let resolverTs = 0;
 
@@ -91,7 +93,7 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
     async addresses(name) {
       let found: readonly string[] = [];
       try {
-        found = await timely(name, servers === null ? fromSystem(name) : fromDns(name));
+        found = await timely(name, asSystem ? fromSystem(name) : fromDns(name));
       } catch (error) {
         if (!NO_RECORDS.has(codeOf(error))) throw failureOf(name, error);
       }
