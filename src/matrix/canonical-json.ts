@@ -35,17 +35,43 @@ function write(value: unknown, depth: number): string {
     return String(value === 0 ? 0 : value);
   }
   if (typeof value === 'string') return writeText(value);
-  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(',')}]`;
+  if (Array.isArray(value)) return writeList(value, depth + 1);
   if (typeof value !== 'object') throw new CanonicalJsonError(`a ${typeof value} is not JSON`);
-  const members: string[] = [];
-  for (const key of Object.keys(value).sort(compareCodePoints)) {
-    const member = (value as Record<string, unknown>)[key];
-    if (member !== undefined) members.push(`${writeText(key)}:${write(member, depth + 1)}`);
-  }
-  return `{${members.join(',')}}`;
+  return writeObject(value as Readonly<Record<string, unknown>>, depth + 1);
 }
 
+function writeList(list: readonly unknown[], depth: number): string {
+  let text = '';
+  for (const item of list) text += text === '' ? write(item, depth) : `,${write(item, depth)}`;
+  return `[${text}]`;
+}
+
+function writeObject(value: Readonly<Record<string, unknown>>, depth: number): string {
+  let text = '';
+  for (const key of sortedKeys(value)) {
+    const member = value[key];
+    if (member !== undefined) text += `${text === '' ? '' : ','}${writeText(key)}:${write(member, depth)}`;
+  }
+  return `{${text}}`;
+}
+
+/** Most objects come from a place that writes them in order, and most keys have nothing in which the two orders differ. */
+function sortedKeys(value: object): readonly string[] {
+  const keys = Object.keys(value);
+  let last = '';
+  for (const key of keys) {
+    if (key < last || SURROGATE_OR_LATER.test(key)) return keys.sort(compareCodePoints);
+    last = key;
+  }
+  return keys;
+}
+
+const SURROGATE_OR_LATER = /[\ud800-\uffff]/;
+/** What JSON writes as it is, in quotes. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function writeText(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   // JSON.stringify escapes exactly what must be escaped, and half a surrogate pair, which has no UTF-8.
   const written = JSON.stringify(text);
   if (/\\ud[89a-f][0-9a-f]{2}/.test(written) && !isWellFormed(text)) {
