@@ -1,7 +1,6 @@
 /**
  * The command line: which commands there are, and what they say about themselves. A command that does not work yet is not here.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { checkConfig } from './commands/check-config.ts';
 import { generateConfig, type GenerateConfigOptions } from './commands/generate-config.ts';
@@ -9,6 +8,7 @@ import { registerUser, type RegisterUserOptions } from './commands/register-user
 import { start, type StartOptions } from './commands/start.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
+import { readVersion } from '../server/read-version.ts';
 
 /** Runs one command and returns its exit code. Never rejects for what a user does. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -101,11 +101,4 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     });
 
   return program;
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
 }

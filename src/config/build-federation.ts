@@ -64,6 +64,8 @@ export function buildFederation(parsed: ParsedFile, { dir, readText }: Federatio
       maxUsers: presence.max_users,
       maxStrangersPerServer: presence.max_strangers_per_server,
       maxStrangers: presence.max_strangers,
+      strangersAskedPerSecondAndServer: presence.strangers_asked_per_second_and_server,
+      strangersAskedPerSecond: presence.strangers_asked_per_second,
     },
   };
 }

@@ -151,6 +151,8 @@ export interface FederationConfig {
     readonly maxUsers: number;
     readonly maxStrangersPerServer: number;
     readonly maxStrangers: number;
+    readonly strangersAskedPerSecondAndServer: number;
+    readonly strangersAskedPerSecond: number;
   };
 }
 

@@ -49,9 +49,11 @@ export const DEFAULTS = {
     max_states_per_destination: 1000,
     max_concurrent_transactions: 100,
     max_users_per_server: 10_000,
-    max_users: 200_000,
+    max_users: 100_000,
     max_strangers_per_server: 1000,
     max_strangers: 20_000,
+    strangers_asked_per_second_and_server: 20,
+    strangers_asked_per_second: 200,
   },
   /** The reference server's: private, special and documentation ranges. */
   ip_range_blacklist: [

@@ -400,7 +400,8 @@ describe('federation', () => {
   const listening = 'server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [federation]}]}]\n';
 
   it('is off unless a listener has it, and settings for it then get one warning', () => {
-    const text = 'server_name: a.org\nsigning_key_path: a.key\nserve_server_wellknown: true\nrc_federation: {concurrent: 2}';
+    const text =
+      'server_name: a.org\nsigning_key_path: a.key\nserve_server_wellknown: true\nrc_federation: {concurrent: 2}';
     expect(parse(text).config.federation).toBeNull();
     expect(parse(text).config.serveServerWellknown).toBe(true);
     expect(warningsOf(text)).toEqual([

@@ -1,7 +1,7 @@
 /**
  * The composition root: the one place that knows every adapter and puts the parts together, stage by stage.
  *
- * Start: modules' files, database, homeserver, presence, modules' constructors, listeners. A stop goes back the same way, and so
+ * Start: modules' files, database, homeserver, federation, presence, modules' constructors, listeners. A stop goes back the same way, and so
  * does a start that fails.
  */
 import { isPrettyFormat } from '../adapters/logging/pino-logger.ts';
@@ -17,6 +17,7 @@ import { moduleCacheDir } from './module-cache-dir.ts';
 import { openStorage } from './open-storage.ts';
 import { applyReload } from './reload-config.ts';
 import type { Server, ServerOverrides } from './server.ts';
+import { prepareFederation } from './start-federation.ts';
 import { startHttp } from './start-http.ts';
 import { startPresence } from './start-presence.ts';
 
@@ -42,9 +43,11 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     // A clock that a test moves knows nothing of a process that is held up.
     const watchdog = overrides.clock === undefined ? { fd: 1, pretty: isPrettyFormat(config.log.format) } : null;
     const host = new ModuleHost({ clock, logger, metrics, watchdog });
-    const presence = await startPresence(foundation, storage, homeserver, host.router);
+    const federation = prepareFederation(foundation, storage, homeserver);
+    const presence = await startPresence(foundation, storage, homeserver, host.router, federation.transport);
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
-    open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits });
+    const federationRoutes = await federation.connect(presence);
+    open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, federationRoutes });
   }
 
   return {

@@ -6,6 +6,8 @@ import { registerSyncMetrics } from '../homeserver/sync/sync-metrics.ts';
 import { SyncService } from '../homeserver/sync/sync-service.ts';
 import { clientApiRoutes } from '../http/client-api/index.ts';
 import { createHttpServer, type HttpServer } from '../http/http-server.ts';
+import { wellKnownServer } from '../http/federation-api/index.ts';
+import type { Route } from '../http/route.ts';
 import type { RateLimits } from '../http/rate-limits.ts';
 import type { PresenceHandler } from '../presence/index.ts';
 import type { ModuleHost } from '../router-host/index.ts';
@@ -18,6 +20,8 @@ export interface HttpParts {
   readonly presence: PresenceHandler;
   readonly modules: ModuleHost;
   readonly limits: RateLimits;
+  /** What other servers may ask. */
+  readonly federationRoutes: readonly Route[];
 }
 
 /** How long requests in flight may take to finish when the server stops. */
@@ -26,7 +30,7 @@ const CLOSE_GRACE_MS = 4000;
 /** @throws Node's error for the first address that cannot be listened at, ConfigError for TLS files */
 export async function startHttp(foundation: Foundation, parts: HttpParts): Promise<HttpServer> {
   const { clock, config, logger, metrics, releases } = foundation;
-  const { homeserver, presence, modules, limits } = parts;
+  const { homeserver, presence, modules, limits, federationRoutes } = parts;
   const { accounts, rooms, notifier } = homeserver;
   const { maxConnections } = config.limits;
 
@@ -42,22 +46,26 @@ export async function startHttp(foundation: Foundation, parts: HttpParts): Promi
   registerSyncMetrics(metrics, { notifier, syncFilters });
   const http = createHttpServer({
     listeners: config.listeners,
-    routes: clientApiRoutes({
-      accounts,
-      rooms,
-      presence,
-      sync,
-      syncFilters,
-      limits,
-      serverName: config.serverName,
-      publicBaseurl: config.publicBaseurl,
-      registrationEnabled: config.registration.enabled,
-      busyEnabled: config.presence.busyEnabled,
-      maxStatusMsgBytes: config.presence.maxStatusMsgBytes,
-      onActivity: (userId, deviceId) => {
-        presence.bumpPresenceActiveTime(userId, deviceId);
-      },
-    }),
+    routes: [
+      ...federationRoutes,
+      ...(config.serveServerWellknown ? [wellKnownServer(config)] : []),
+      ...clientApiRoutes({
+        accounts,
+        rooms,
+        presence,
+        sync,
+        syncFilters,
+        limits,
+        serverName: config.serverName,
+        publicBaseurl: config.publicBaseurl,
+        registrationEnabled: config.registration.enabled,
+        busyEnabled: config.presence.busyEnabled,
+        maxStatusMsgBytes: config.presence.maxStatusMsgBytes,
+        onActivity: (userId, deviceId) => {
+          presence.bumpPresenceActiveTime(userId, deviceId);
+        },
+      }),
+    ],
     authenticate: (token, from) => accounts.authenticator.authenticate(token, from),
     webResources: modules.webResources,
     limits: { maxRequestBytes: config.maxRequestSize },

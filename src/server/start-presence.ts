@@ -1,9 +1,10 @@
 /**
  * Fourth stage of a start: presence, restored from the store, with the routers it will ask and the events that feed it.
  */
-import { CountingFederationTransport } from '../adapters/federation/counting-transport.ts';
+import type { FederationConfig } from '../config/config.ts';
 import type { PresenceTimers } from '../core/engine-api.ts';
-import { createPresenceHandler, DEFAULT_TIMERS, type PresenceHandler } from '../presence/index.ts';
+import type { FederationTransport } from '../ports/federation-transport.ts';
+import { createPresenceHandler, DEFAULT_TIMERS, type PresenceHandler, type RemoteLimits } from '../presence/index.ts';
 import type { Router } from '../router-host/index.ts';
 import type { Homeserver } from './build-homeserver.ts';
 import type { Foundation } from './foundation.ts';
@@ -17,6 +18,7 @@ export async function startPresence(
   storage: Storage,
   homeserver: Homeserver,
   router: Router,
+  federation: FederationTransport,
 ): Promise<PresenceHandler> {
   const { clock, config, logger, metrics, overrides, releases } = foundation;
   const settings = config.presence;
@@ -39,11 +41,12 @@ export async function startPresence(
       excludedRooms: new Set(settings.excludedRooms),
       maxStatusMsgBytes: settings.maxStatusMsgBytes,
       busyEnabled: settings.busyEnabled,
+      ...(config.federation === null ? {} : { remote: remoteLimits(config.federation.presence) }),
     },
     {
       store: storage.presence,
       rooms: overrides.rooms ?? homeserver.rooms.roomDirectory,
-      federation: overrides.federation ?? new CountingFederationTransport(metrics),
+      federation,
       router,
       clock,
       logger,
@@ -70,4 +73,15 @@ export async function startPresence(
     presence.removeUser(userId);
   });
   return presence;
+}
+
+function remoteLimits(bounds: FederationConfig['presence']): Partial<RemoteLimits> {
+  return {
+    maxStrangersPerServer: bounds.maxStrangersPerServer,
+    maxStrangers: bounds.maxStrangers,
+    maxGuestsPerServer: bounds.maxUsersPerServer,
+    maxGuests: bounds.maxUsers,
+    strangersAskedPerSecondAndServer: bounds.strangersAskedPerSecondAndServer,
+    strangersAskedPerSecond: bounds.strangersAskedPerSecond,
+  };
 }

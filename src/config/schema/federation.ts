@@ -167,12 +167,13 @@ export const federationKeys = {
       example: 100,
     }),
     max_users_per_server: wholeNumber({ min: 1 }).prefault(ours.max_users_per_server).meta({
-      description: 'Users of one other server whose presence is kept because somebody here can see it.',
+      description:
+        'Users of one other server who share no room with anybody here and whose presence is kept because a module shows it to somebody.',
       example: 10_000,
     }),
     max_users: wholeNumber({ min: 1 }).prefault(ours.max_users).meta({
       description: 'The same, of all other servers together.',
-      example: 200_000,
+      example: 100_000,
     }),
     max_strangers_per_server: wholeNumber({ min: 0 }).prefault(ours.max_strangers_per_server).meta({
       description: 'Users of one other server whose presence is kept for a while though nobody here can see it yet.',
@@ -181,6 +182,16 @@ export const federationKeys = {
     max_strangers: wholeNumber({ min: 0 }).prefault(ours.max_strangers).meta({
       description: 'The same, of all other servers together.',
       example: 20_000,
+    }),
+    strangers_asked_per_second_and_server: wholeNumber({ min: 0 })
+      .prefault(ours.strangers_asked_per_second_and_server)
+      .meta({
+        description: 'Of such users of one other server, how many a second modules are asked about; the others wait.',
+        example: 20,
+      }),
+    strangers_asked_per_second: wholeNumber({ min: 0 }).prefault(ours.strangers_asked_per_second).meta({
+      description: 'The same, of all other servers together.',
+      example: 200,
     }),
   })
     .prefault({})
