@@ -143,7 +143,7 @@ describe('a body that the handler reads', () => {
     const [port = 0] = await start([send(handler)], ['federation']);
     const big = 'x'.repeat(8 * MB);
     const held = [put(port, big), put(port, big)];
-    await until(() => waiting === 2, 'two bodies are held');
+    await until(() => waiting === 2);
     const refused = await put(port, 'x');
     expect([refused.status, await refused.json()]).toEqual([
       429,
@@ -176,7 +176,7 @@ describe('a body that the handler reads', () => {
         raw.socket.writableLength === 0 ? resolve() : raw.socket.once('drain', () => resolve()),
       );
       raw.socket.destroy();
-      await until(() => outcomes.length === i + 1, 'the request has ended');
+      await until(() => outcomes.length === i + 1);
     }
     expect(outcomes).toEqual(['gone', 'gone', 'gone', 'gone']);
     expect((await put(port, 'x'.repeat(10 * MB))).status).toBe(200);

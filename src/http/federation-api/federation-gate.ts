@@ -13,7 +13,6 @@ import {
   readClaim,
   requireKey,
 } from '../../federation/signing/authenticate-origin.ts';
-import { MatrixError } from '../../matrix/errors.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Counter, Metrics } from '../../ports/metrics.ts';
 import { addressGroup } from '../address-group.ts';
@@ -99,7 +98,7 @@ export class FederationGate {
 
   /** Returns the body. */
   async #prove(request: ClientRequest, claim: Claim): Promise<unknown> {
-    const { guard, keys, serverName } = this.#options;
+    const { keys, serverName } = this.#options;
     const attempt = this.#begin(request, claim);
     let readBytes = 0;
     let reason: RefusedReason = 'signature';
