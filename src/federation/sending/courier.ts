@@ -3,6 +3,7 @@
  *
  * A transaction keeps its id and body over all attempts, until it is answered or given up; what is told meanwhile goes into the next.
  */
+import { setMaxListeners } from 'node:events';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { OwedPresence } from '../../ports/federation-transport.ts';
@@ -43,6 +44,8 @@ export class Courier {
   constructor(parts: CourierParts) {
     this.#parts = parts;
     const { clock, random } = parts;
+    // Every open request listens.
+    setMaxListeners(0, this.#abort.signal);
     // Unique over restarts; time alone is not, because clocks are set back.
     this.#txnPrefix = `${clock.now().toString(36)}-${Math.floor(random() * 36 ** 6).toString(36)}-`;
   }
@@ -59,7 +62,9 @@ export class Courier {
     table.enter(destination, destination.failures === 0 ? 'fast' : 'slow');
     if (destination.phase === 'fast') table.deadlines.set(destination, clock.now() + options.slowAfterMs);
     const live = destination.live ?? this.#reopen(destination);
-    const isReadable = live.transaction !== null || (await this.#readOwed(destination, live));
+    // Made at once if it can be: its bytes count for whoever is next in line.
+    const mustRead = live.transaction === null && live.stream !== null;
+    const isReadable = !mustRead || (await this.#readOwed(destination, live));
     const transaction = isReadable && destination.live === live ? this.#transactionOf(live) : null;
     const result = transaction === null || this.#isStopped ? null : await this.#send(destination, transaction);
     if (this.#isStopped) return;

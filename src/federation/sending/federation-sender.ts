@@ -307,11 +307,11 @@ export class FederationSender implements FederationTransport {
   }
 
   async #save(): Promise<void> {
-    const { checkpointIntervalMs, checkpointLagMs } = this.#options;
+    const { checkpointIntervalMs } = this.#options;
     const now = this.#parts.clock.now();
     // What was told before the last end is being told again.
     const isSettled = now >= this.#startedTs + checkpointIntervalMs;
-    const untilTs = isSettled ? this.#table.undeliveredTs(now - checkpointLagMs) : null;
+    const untilTs = isSettled ? this.#table.undeliveredTs(now) : null;
     for (const destination of await this.#checkpoint.save(untilTs)) this.#table.forget(destination);
     const isDone = !this.#checkpoint.hasChanges && this.#checkpoint.deliveredUntilTs > this.#lastToldTs;
     if (!isDone && this.#phase !== 'stopped') this.#wantCheckpoint(now);

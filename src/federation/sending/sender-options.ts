@@ -55,8 +55,6 @@ export interface FederationSenderOptions {
 
   /** How often progress is saved while there is some. @default 30 s */
   readonly checkpointIntervalMs: number;
-  /** How long an update may take from the engine to the sender, modules included. @default 30 s */
-  readonly checkpointLagMs: number;
   /** How long the reading of owed states may stall. @default 60 s */
   readonly owedTimeoutMs: number;
   /** How long a stop waits for what is pending. @default 3 s */
@@ -90,7 +88,6 @@ export const DEFAULT_SENDER_OPTIONS: FederationSenderOptions = {
   maxBytesInFlight: 64 * 1024 * 1024,
 
   checkpointIntervalMs: 30_000,
-  checkpointLagMs: 30_000,
   owedTimeoutMs: 60_000,
   stopTimeoutMs: 3_000,
 };
