@@ -37,6 +37,8 @@ export interface Connector {
   readonly connections: number;
   /** Whether somebody waits for another connection to close. */
   readonly isFull: boolean;
+  /** Sockets that `close` would destroy. */
+  readonly sockets: number;
   close(): void;
 }
 
@@ -102,7 +104,12 @@ export function createConnector(options: ConnectorOptions): Connector {
       staggerMs: STAGGER_MS,
       onSocket,
     });
-    return secureSocket(socket, tlsName, { policy: tls, clock, timeoutMs: connectTimeoutMs });
+    try {
+      return await secureSocket(socket, tlsName, { policy: tls, clock, timeoutMs: connectTimeoutMs });
+    } finally {
+      // From now on it belongs to the TLS socket, and never says again that it is closed.
+      sockets.delete(socket);
+    }
   };
 
   const reachAny = async (route: Route): Promise<TLSSocket> => {
@@ -137,6 +144,9 @@ export function createConnector(options: ConnectorOptions): Connector {
     },
     get isFull() {
       return waiting.size > 0;
+    },
+    get sockets() {
+      return sockets.size;
     },
     close() {
       closed = true;

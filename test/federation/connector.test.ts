@@ -1,0 +1,65 @@
+/**
+ * Nothing is kept of connections that are over, however they ended.
+ */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createConnector, type Connector } from '../../src/adapters/federation-http/connector.ts';
+import { createIpRanges } from '../../src/adapters/federation-http/ip-ranges.ts';
+import type { NameResolver } from '../../src/adapters/federation-http/name-resolver.ts';
+import type { Route } from '../../src/adapters/federation-http/route.ts';
+import { createTlsPolicy } from '../../src/adapters/federation-http/tls-policy.ts';
+import { createSystemClock } from '../../src/adapters/system-clock.ts';
+import { type Authority, createAuthority } from '../support/certificates.ts';
+import { type PeerServer, startPeerServer } from '../support/peer-server.ts';
+import { until } from '../support/until.ts';
+
+let authority: Authority;
+let server: PeerServer;
+let connector: Connector;
+const resolver: NameResolver = { addresses: async () => ['127.0.0.1', '127.0.0.1'], srv: async () => [] };
+
+beforeEach(async () => {
+  authority = createAuthority();
+  server = await startPeerServer(authority.issue({ dnsNames: ['one.test'] }));
+  connector = createConnector({
+    clock: createSystemClock(),
+    resolver,
+    ranges: createIpRanges([], []),
+    tls: createTlsPolicy({
+      verifyCertificates: true,
+      certificateVerificationWhitelist: [],
+      customCas: [authority.cert],
+    }),
+    random: Math.random,
+    maxConnections: 10,
+    connectTimeoutMs: 5000,
+    makeRoom: () => false,
+  });
+});
+afterEach(async () => {
+  connector.close();
+  await server.close();
+});
+
+function route(tlsName: string, port: number): Route {
+  const targets = [{ host: 'one.test', port, priority: 0, weight: 0 }];
+  return { hostHeader: tlsName, tlsName, targets, source: 'port', delegated: false };
+}
+
+it('counts a connection until it is closed by either side', async () => {
+  const ours = await connector.connect(route('one.test', server.port));
+  const theirs = await connector.connect(route('one.test', server.port));
+  expect([connector.connections, connector.sockets]).toEqual([2, 2]);
+  ours.destroy();
+  await until(() => connector.connections === 1);
+  theirs.on('error', () => undefined).resume();
+  server.drop();
+  await until(() => connector.connections === 0);
+  expect(connector.sockets).toBe(0);
+});
+
+it('keeps nothing of one that failed at the certificate or before', async () => {
+  await expect(connector.connect(route('two.test', server.port))).rejects.toMatchObject({ kind: 'certificate' });
+  await expect(connector.connect(route('one.test', 1))).rejects.toMatchObject({ kind: 'unreachable' });
+  await until(() => connector.sockets === 0 && server.open === 0);
+  expect(connector.connections).toBe(0);
+});
