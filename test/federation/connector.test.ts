@@ -51,6 +51,7 @@ it('counts a connection until it is closed by either side', async () => {
   expect([connector.connections, connector.sockets]).toEqual([2, 2]);
   ours.destroy();
   await until(() => connector.connections === 1);
+  await until(() => server.connections === 2);
   theirs.on('error', () => undefined).resume();
   server.drop();
   await until(() => connector.connections === 0);
