@@ -5,10 +5,11 @@
  * is that of the connected observers who get it, and of the remote servers in its rooms.
  * Long, because publishing, routing and what is held up meanwhile share the state of one delivery.
  */
-import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import type { ServerName } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
 import type {
   Deliveries,
+  KeptChange,
   PresenceUpdate,
   PublishResult,
   RouteResult,
@@ -21,9 +22,10 @@ import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
 import type { Rooms } from './rooms.ts';
+import { TargetReader } from './routed-targets.ts';
 import type { Turn } from './turn.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
-import { OWN_SERVER, type UserTable } from './user-table.ts';
+import type { UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
 
 export interface DeliveryParts {
@@ -45,7 +47,7 @@ const MAX_DEFERRED = 100_000;
 
 export class Delivery {
   readonly #parts: DeliveryParts;
-  readonly #maxRoutedPerUser: number;
+  readonly #targets: TargetReader;
   /** Whether anything goes to other servers: not in untracked mode. */
   readonly #federates: boolean;
   /** Observers who already have the update at hand. */
@@ -66,7 +68,7 @@ export class Delivery {
 
   constructor(parts: DeliveryParts, maxRoutedPerUser: number, federates: boolean) {
     this.#parts = parts;
-    this.#maxRoutedPerUser = maxRoutedPerUser;
+    this.#targets = new TargetReader(parts.users, maxRoutedPerUser);
     this.#federates = federates;
   }
 
@@ -94,18 +96,16 @@ export class Delivery {
 
   route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult {
     this.#begin();
-    const kept: RouteResult['kept'][number][] = [];
+    const kept: KeptChange[] = [];
     let dropped = 0;
     for (const update of batch) {
       const userId = update.state.userId;
       if (!this.#isStill(update)) continue;
-      const { local, servers, dropped: over } = this.#splitTargets(update.uid, answer.get(userId) ?? []);
+      const { local, servers, dropped: over } = this.#targets.read(update.uid, answer.get(userId) ?? []);
       dropped += over;
       this.#tellRoutedServers(update, servers);
       if (local.length === 0 && this.#parts.kept.position(update.uid) === 0) continue;
-      const routedPosition = this.#keep(update.uid, local);
-      const names = local.map((uid) => this.#parts.users.ids.name(uid));
-      kept.push({ userId, routedTo: names, routedPosition });
+      kept.push({ userId, ...this.#keep(update.uid, local) });
     }
     return { ...this.#finishFresh(), kept, dropped };
   }
@@ -124,7 +124,7 @@ export class Delivery {
       if (!this.#isStill(ping)) continue;
       // A newer update has been told meanwhile: where that goes is for the routers to say.
       if ((this.#parts.users.position[ping.uid] as number) > ping.position) continue;
-      this.#tellRoutedServers(ping, this.#splitTargets(ping.uid, answer.get(ping.state.userId) ?? []).servers);
+      this.#tellRoutedServers(ping, this.#targets.read(ping.uid, answer.get(ping.state.userId) ?? []).servers);
     }
     return this.#finish().servers;
   }
@@ -245,56 +245,21 @@ export class Delivery {
     this.#snapshotsDue.set(observer, position);
   }
 
-  /** Keeps the routers' answer for a source and tells connected targets who were not told already. Returns the position. */
-  #keep(source: number, targets: readonly number[]): number {
-    const { kept, observers, positions, visibility } = this.#parts;
-    if (targets.length === 0) {
-      kept.replace(source, [], 0);
-      return 0;
-    }
-    const position = positions.next();
-    kept.replace(source, targets, position);
+  /** Keeps the routers' answer for a source and tells connected targets who were not told already. */
+  #keep(source: number, targets: readonly number[]): Omit<KeptChange, 'userId'> {
+    const { kept, observers, positions, users, visibility } = this.#parts;
+    const position = targets.length === 0 ? 0 : positions.next();
+    const isNew = kept.replace(source, targets, position);
     for (const target of targets) {
       const slot = observers.slotOf(target);
       if (slot >= 0 && !visibility.seesByDefault(target, source)) this.#pushFresh(slot, position, source);
     }
-    return position;
+    return { routedTo: isNew ? targets.map((uid) => users.ids.name(uid)) : null, routedPosition: position };
   }
 
   /** Routers can take so long that the user has been forgotten meanwhile, and the number given to another. */
   #isStill({ uid, state }: PresenceUpdate): boolean {
     return this.#parts.users.find(state.userId) === uid;
-  }
-
-  /** Local targets as ascending uids, each once and at most so many; remote ones as servers. */
-  #splitTargets(
-    source: number,
-    targets: readonly UserId[],
-  ): { local: number[]; servers: ReadonlySet<ServerName>; dropped: number } {
-    const { users } = this.#parts;
-    const local = new Set<number>();
-    const servers = new Set<ServerName>();
-    const own = users.servers.name(OWN_SERVER);
-    let dropped = 0;
-    for (const target of targets) {
-      const known = users.find(target);
-      // Of users elsewhere only their server matters; a module may name any number of them, so they get no id.
-      const server = known >= 0 ? users.servers.name(users.server[known] as number) : serverNameOf(target);
-      if (server !== own) {
-        servers.add(server);
-        continue;
-      }
-      // Targets nobody has heard of yet get an id, so that they see the source when they come; the limit bounds them.
-      if (known < 0 && local.size >= this.#maxRoutedPerUser) {
-        dropped++;
-        continue;
-      }
-      const uid = known >= 0 ? known : users.intern(target);
-      if (local.has(uid) || uid === source) continue;
-      else if (local.size < this.#maxRoutedPerUser) local.add(uid);
-      else dropped++;
-    }
-    return { local: [...local].sort((a, b) => a - b), servers, dropped };
   }
 
   #tellServers(uid: number, state: UserPresenceState): void {

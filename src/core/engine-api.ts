@@ -122,13 +122,19 @@ export interface PublishResult extends Deliveries {
 /** The merged, checked answer of the routers for one batch: source → who gets it in addition. */
 export type RoutingAnswer = ReadonlyMap<UserId, readonly UserId[]>;
 
-/** What `route` did. `kept` is to be saved: answers with the position at which they were delivered. */
+/** A kept answer that is to be saved. */
+export interface KeptChange {
+  /** The source. */
+  readonly userId: UserId;
+  /** Null: the same users as before, only the position is new. */
+  readonly routedTo: readonly UserId[] | null;
+  /** At which the answer was delivered; 0 when it names nobody. */
+  readonly routedPosition: number;
+}
+
+/** What `route` did. */
 export interface RouteResult extends Deliveries {
-  readonly kept: readonly {
-    readonly userId: UserId;
-    readonly routedTo: readonly UserId[];
-    readonly routedPosition: number;
-  }[];
+  readonly kept: readonly KeptChange[];
   /** Targets dropped because of `maxRoutedPerUser`. */
   readonly dropped: number;
 }

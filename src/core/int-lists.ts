@@ -127,6 +127,15 @@ export class IntLists {
     return index < this.size(list) && this.at(list, index) === value;
   }
 
+  /** Whether the list has exactly these elements, in this order. */
+  equals(list: number, values: ArrayLike<number>): boolean {
+    const count = this.size(list);
+    if (count !== values.length) return false;
+    const start = count === 0 ? 0 : (this.start[list] as number);
+    for (let index = 0; index < count; index++) if (this.buffer[start + index] !== values[index]) return false;
+    return true;
+  }
+
   /** Replaces the whole list. */
   replace(list: number, values: ArrayLike<number>): void {
     this.reserve(list, values.length);

@@ -77,15 +77,22 @@ export class KeptAnswers {
     return true;
   }
 
-  /** Replaces the source's answer; `targets` ascending, without duplicates; none: the answer is dropped. */
-  replace(source: number, targets: readonly number[], position: number): void {
+  /**
+   * Replaces the source's answer; `targets` ascending, without duplicates; none: the answer is dropped. Tells whether the answer names
+   * others than before: mostly it does not, and then only the position moves.
+   */
+  replace(source: number, targets: readonly number[], position: number): boolean {
     const known = this.#listOf.get(source);
     if (targets.length === 0) {
-      if (known === undefined) return;
+      if (known === undefined) return false;
       this.#targets.clear(known);
       this.#listOf.delete(source);
       this.#freedLists.push(known);
-      return;
+      return true;
+    }
+    if (known !== undefined && this.#targets.equals(known, targets)) {
+      this.#position[known] = position;
+      return false;
     }
     const list = known ?? this.#freedLists.pop() ?? this.#lists++;
     const gained = known === undefined ? targets : targets.filter((uid) => !this.#targets.includesSorted(list, uid));
@@ -94,6 +101,7 @@ export class KeptAnswers {
     if (list >= this.#position.length) this.#position = resized(this.#position, list * 2);
     this.#position[list] = position;
     for (const target of gained) this.#addSource(target, source);
+    return true;
   }
 
   #addSource(target: number, source: number): void {

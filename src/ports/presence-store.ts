@@ -33,6 +33,8 @@ export interface PresenceStore {
   write(rows: readonly PresenceRow[]): Promise<void>;
   /** Replaces the kept answers of users whose rows exist, in one transaction; others are ignored. */
   writeRouted(answers: readonly RoutedAnswer[]): Promise<void>;
+  /** New positions of answers that name the same users again, in one transaction; users without a kept answer are ignored. */
+  moveRouted(positions: ReadonlyMap<UserId, number>): Promise<void>;
   /** A position that no token ever given out has reached; 0 in a new store. */
   positionCeiling(): Promise<number>;
   /** Raises the ceiling; a lower value than the present one changes nothing. Call before positions up to it are used. */

@@ -21,7 +21,7 @@ export interface PresenceGauges {
   readonly strangers: () => number;
 }
 
-export type StoreOperation = 'write' | 'write_activity' | 'write_routed' | 'write_marks' | 'remove';
+export type StoreOperation = 'write' | 'write_activity' | 'write_routed' | 'move_routed' | 'write_marks' | 'remove';
 
 export interface PresenceMetrics {
   addCounters(counters: EngineCounters): void;

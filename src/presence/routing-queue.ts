@@ -1,26 +1,18 @@
 /**
  * Hands published updates to the routers: one batch at a time, and while it is out the newest update of each user waits.
  *
- * Default routing never waits for this. An answer takes effect at once and is saved with it; when saving fails it is tried
- * again until it succeeds or the source's next answer replaces it.
+ * Default routing never waits for this. An answer takes effect at once, and is saved then.
  */
-import type { PresenceUpdate, RouteResult, RoutingAnswer } from '../core/engine-api.ts';
+import type { KeptChange, PresenceUpdate, RoutingAnswer } from '../core/engine-api.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import type { Timer } from '../ports/clock.ts';
-import type { PresenceStore, RoutedAnswer } from '../ports/presence-store.ts';
 import type { Router } from '../router-host/index.ts';
-import { type Background, inBackground } from './background.ts';
-import type { PresenceMetrics } from './presence-metrics.ts';
+import { AnswerSaver, type AnswerSaverOptions } from './answer-saver.ts';
+import { inBackground } from './background.ts';
 
-const RETRY_MS = 1_000;
-const MAX_ANSWERS_PER_WRITE = 500;
-
-export interface RoutingQueueOptions extends Background {
+export interface RoutingQueueOptions extends AnswerSaverOptions {
   readonly router: Router;
-  readonly store: Pick<PresenceStore, 'writeRouted'>;
-  readonly metrics: PresenceMetrics;
   /** Puts an answer into effect and tells those concerned. Must not throw. */
-  readonly route: (batch: readonly PresenceUpdate[], answer: RoutingAnswer) => RouteResult['kept'];
+  readonly route: (batch: readonly PresenceUpdate[], answer: RoutingAnswer) => readonly KeptChange[];
   /** The same for keep-alives, which go to other servers only and change no kept answer. Must not throw. */
   readonly routePings: (pings: readonly PresenceUpdate[], answer: RoutingAnswer) => void;
 }
@@ -32,14 +24,11 @@ export class RoutingQueue {
   /** Users whom the routers are being asked about. */
   #out: ReadonlySet<number> | null = null;
   #isScheduled = false;
-  /** Answers in effect that are not saved yet. */
-  readonly #unsaved = new Map<UserId, RoutedAnswer>();
-  #isSaving = false;
-  #saved: Promise<void> = Promise.resolve();
-  #retry: Timer | null = null;
+  readonly #saver: AnswerSaver;
 
   constructor(options: RoutingQueueOptions) {
     this.#options = options;
+    this.#saver = new AnswerSaver(options);
   }
 
   /** Updates that wait for the batch before. */
@@ -75,18 +64,14 @@ export class RoutingQueue {
 
   /** Users who are forgotten altogether. */
   forget(userId: UserId): void {
-    this.#unsaved.delete(userId);
+    this.#saver.forget(userId);
   }
 
   /** Saves what is not saved, once. Waits for no module. */
   async stop(): Promise<void> {
     this.#waiting.clear();
     this.#waitingPings.clear();
-    await this.#saved;
-    this.#save();
-    await this.#saved;
-    this.#retry?.cancel();
-    this.#retry = null;
+    await this.#saver.stop();
   }
 
   #next(): void {
@@ -114,35 +99,7 @@ export class RoutingQueue {
   }
 
   #take(batch: readonly PresenceUpdate[], pings: readonly PresenceUpdate[], answer: RoutingAnswer): void {
-    if (batch.length > 0) {
-      for (const kept of this.#options.route(batch, answer)) this.#unsaved.set(kept.userId, kept);
-    }
+    if (batch.length > 0) this.#saver.add(this.#options.route(batch, answer));
     if (pings.length > 0) this.#options.routePings(pings, answer);
-    this.#save();
-  }
-
-  #save(): void {
-    if (this.#isSaving || this.#unsaved.size === 0) return;
-    this.#retry?.cancel();
-    this.#retry = null;
-    this.#isSaving = true;
-    this.#saved = this.#saveAll();
-    inBackground(this.#options, 'saving routing answers', this.#saved);
-  }
-
-  async #saveAll(): Promise<void> {
-    const { store, metrics, clock, logger } = this.#options;
-    try {
-      while (this.#unsaved.size > 0) {
-        const chunk = [...this.#unsaved.values()].slice(0, MAX_ANSWERS_PER_WRITE);
-        await metrics.timeStore('write_routed', () => store.writeRouted(chunk));
-        for (const saved of chunk) if (this.#unsaved.get(saved.userId) === saved) this.#unsaved.delete(saved.userId);
-      }
-    } catch (err) {
-      logger.warn({ err, answers: this.#unsaved.size }, 'routing answers could not be saved; it will be tried again');
-      this.#retry = clock.setTimeout(() => this.#save(), RETRY_MS);
-    } finally {
-      this.#isSaving = false;
-    }
   }
 }

@@ -93,6 +93,10 @@ class MoodyStore extends MemoryPresenceStore {
     return this.#inTurn(() => super.writeRouted(...args));
   }
 
+  override moveRouted(...args: Parameters<MemoryPresenceStore['moveRouted']>): Promise<void> {
+    return this.#inTurn(() => super.moveRouted(...args));
+  }
+
   override writeFullPresenceMarks(...args: Parameters<MemoryPresenceStore['writeFullPresenceMarks']>): Promise<void> {
     return this.#inTurn(() => super.writeFullPresenceMarks(...args));
   }

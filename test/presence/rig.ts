@@ -288,6 +288,8 @@ export class UnreliableStore implements PresenceStore {
   write: PresenceStore['write'] = (rows) => this.#call('write', () => this.inner.write(rows));
   writeRouted: PresenceStore['writeRouted'] = (answers) =>
     this.#call('writeRouted', () => this.inner.writeRouted(answers));
+  moveRouted: PresenceStore['moveRouted'] = (positions) =>
+    this.#call('moveRouted', () => this.inner.moveRouted(positions));
   writeFullPresenceMarks: PresenceStore['writeFullPresenceMarks'] = (marks) =>
     this.#call('writeFullPresenceMarks', () => this.inner.writeFullPresenceMarks(marks));
   reservePositions: PresenceStore['reservePositions'] = (ceiling) =>

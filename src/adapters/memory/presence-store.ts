@@ -33,6 +33,13 @@ export class MemoryPresenceStore implements PresenceStore {
     }
   }
 
+  async moveRouted(positions: ReadonlyMap<UserId, number>): Promise<void> {
+    for (const [userId, routedPosition] of positions) {
+      const row = this.#rows.get(userId);
+      if (row !== undefined && row.routedTo.length > 0) this.#rows.set(userId, { ...row, routedPosition });
+    }
+  }
+
   async positionCeiling(): Promise<number> {
     return this.#ceiling;
   }

@@ -82,6 +82,14 @@ export class SqlitePresenceStore implements PresenceStore {
     else this.#db.transaction(() => answers.forEach(save));
   }
 
+  async moveRouted(positions: ReadonlyMap<UserId, number>): Promise<void> {
+    if (positions.size === 0) return;
+    const move = this.#db.prepare('UPDATE presence_routed SET position = ? WHERE user_id = ?');
+    const save = (position: number, userId: UserId): void => void move.run(position, userId);
+    if (positions.size === 1) positions.forEach(save);
+    else this.#db.transaction(() => positions.forEach(save));
+  }
+
   async positionCeiling(): Promise<number> {
     return this.#db.prepare('SELECT ceiling FROM presence_position').get<{ ceiling: number }>()?.ceiling ?? 0;
   }

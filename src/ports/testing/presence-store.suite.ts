@@ -119,6 +119,29 @@ export function presenceStoreSuite(
       ]);
     });
 
+    test('kept answers that are given again move to a new position; users without one are ignored', async (store, later) => {
+      await store.write([row(state('@a:test'), 1), row(state('@b:test'), 2), row(state('@c:test'), 3)]);
+      await store.writeRouted([
+        { userId: '@a:test', routedTo: ['@x:test', '@y:test'], routedPosition: 4 },
+        { userId: '@b:test', routedTo: ['@x:test'], routedPosition: 5 },
+      ]);
+      await store.moveRouted(new Map());
+      await store.moveRouted(new Map([['@b:test', 6]]));
+      await store.moveRouted(
+        new Map([
+          ['@a:test', 8],
+          ['@b:test', 9],
+          ['@c:test', 10],
+          ['@stranger:test', 11],
+        ]),
+      );
+      assert.deepEqual(await everything(await later()), [
+        stored(state('@a:test'), 1, ['@x:test', '@y:test'], 8),
+        stored(state('@b:test'), 2, ['@x:test'], 9),
+        stored(state('@c:test'), 3),
+      ]);
+    });
+
     test('the ceiling only rises', async (store, later) => {
       await store.reservePositions(1_000);
       await store.reservePositions(500);
