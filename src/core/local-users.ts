@@ -30,15 +30,16 @@ export class LocalUsers {
   toldSince(sinceTs: number, andPresent: boolean, from: number, to: number): PresenceUpdate[] {
     const users = this.#users;
     const found: PresenceUpdate[] = [];
+    // 0: nobody has ever been told of the user.
+    const firstTs = Math.max(sinceTs, 1);
     const end = Math.min(to, users.bound);
     for (let uid = from; uid < end; uid++) {
       if (!users.isLocal(uid) || !users.ids.has(uid)) continue;
-      const isDue =
-        (users.lastFederationUpdateTs[uid] as number) >= sinceTs || (andPresent && !this.#turn.isShownOffline(uid));
-      if (!isDue) continue;
+      const isPresent = andPresent && !this.#turn.isShownOffline(uid);
+      if (!isPresent && (users.lastFederationUpdateTs[uid] as number) < firstTs) continue;
       const state = this.#turn.shownRecord(uid);
       // Told since, but not yet shown: that comes by itself.
-      if (state.lastFederationUpdateTs < sinceTs && (state.state === 'offline' || !andPresent)) continue;
+      if (!isPresent && state.lastFederationUpdateTs < firstTs) continue;
       const position = users.position[uid] as number;
       found.push({ uid, state, previousState: state.state, position, reason: 'forced' });
     }

@@ -332,7 +332,7 @@ export class PresenceEngine {
 
   /** Non-offline local users whom a remote user may see: by shared rooms, kept answers, and `interest`. */
   localStatesFor(userId: UserId, interest: InterestAnswer): UserPresenceState[] {
-    const uids = this.#parts.visibility.localUsersFor(this.#parts.users.intern(userId), interest);
+    const uids = this.#parts.visibility.localUsersFor(this.#parts.users.find(userId), interest);
     return uids.map((uid) => this.#parts.users.record(uid));
   }
 

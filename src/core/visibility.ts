@@ -101,11 +101,11 @@ export class Visibility {
     for (const uid of this.#interest.wantedBy(slot)) if (seen.mark(uid)) visitByDefault(uid);
   }
 
-  /** Local users who are not offline and whom `observer`, here or elsewhere, sees or is interested in. */
+  /** Local users who are not offline and whom `observer`, here or elsewhere or unknown (-1), sees or is interested in. */
   localUsersFor(observer: number, interest: readonly UserId[] | 'ALL'): number[] {
     const users = this.#users;
     const uids = new Set<number>();
-    this.eachVisible(observer, (uid) => uids.add(uid));
+    if (observer >= 0) this.eachVisible(observer, (uid) => uids.add(uid));
     if (interest === 'ALL') for (let uid = 0; uid < users.bound; uid++) uids.add(uid);
     else for (const target of interest) uids.add(users.find(target));
     return [...uids].filter((uid) => uid >= 0 && users.isLocal(uid) && !users.isOffline(uid));

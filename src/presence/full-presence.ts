@@ -11,8 +11,12 @@ import { type ServerName, serverNameOf, type UserId } from '../matrix/identifier
 import type { FederationTransport } from '../ports/federation-transport.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
 import type { InterestKeeper } from './interest-keeper.ts';
+import type { OwedPresenceReader } from './owed-presence.ts';
 import type { PositionBlock } from './position-block.ts';
 import type { PresenceMetrics } from './presence-metrics.ts';
+
+/** Questions to routers that are out together. */
+const LOOKUPS_AT_ONCE = 100;
 
 export interface MarkParts {
   readonly store: Pick<PresenceStore, 'writeFullPresenceMarks'>;
@@ -34,27 +38,45 @@ export async function markForSnapshot(
   return deliveries;
 }
 
-/** For users of other servers. Resolves when everything is handed over: one call for each server, one state for each user. */
-export async function sendSnapshots(
-  users: readonly UserId[],
-  engine: Pick<PresenceEngine, 'localStatesFor' | 'uidOf' | 'shownState'>,
-  interest: Pick<InterestKeeper, 'lookUp'>,
-  federation: FederationTransport,
-): Promise<void> {
-  const byServer = new Map<ServerName, Map<UserId, UserPresenceState>>();
-  await Promise.all(
-    users.map(async (userId) => {
-      const wanted = (await interest.lookUp(userId)) ?? [];
-      const server = serverNameOf(userId);
-      const states = byServer.get(server) ?? new Map<UserId, UserPresenceState>();
-      byServer.set(server, states);
-      for (const state of engine.localStatesFor(userId, wanted)) {
-        const shown = engine.shownState(engine.uidOf(state.userId));
-        if (shown.state !== 'offline') states.set(state.userId, shown);
-      }
-    }),
-  );
-  for (const [server, states] of byServer) {
-    if (states.size > 0) federation.sendPresence(server, [...states.values()]);
+export interface SnapshotParts {
+  readonly engine: Pick<PresenceEngine, 'local' | 'localStatesFor' | 'uidOf' | 'shownState'>;
+  readonly interest: Pick<InterestKeeper, 'lookUp'>;
+  readonly owed: Pick<OwedPresenceReader, 'routedTo'>;
+  readonly federation: FederationTransport;
+}
+
+/**
+ * For users of other servers: who shares a room with them, whom they are interested in, and who is routed to them. Resolves when
+ * everything is handed over: one call for each server, one state for each user, as it is by then.
+ */
+export async function sendSnapshots(users: readonly UserId[], parts: SnapshotParts): Promise<void> {
+  const { engine, interest, owed, federation } = parts;
+  const visible = new Map<ServerName, Set<UserId>>();
+  const add = (server: ServerName, seen: Iterable<UserId>): void => {
+    const known = visible.get(server) ?? new Set();
+    visible.set(server, known);
+    for (const userId of seen) known.add(userId);
+  };
+  for (let start = 0; start < users.length; start += LOOKUPS_AT_ONCE) {
+    await Promise.all(
+      users.slice(start, start + LOOKUPS_AT_ONCE).map(async (userId) => {
+        const wanted = (await interest.lookUp(userId)) ?? [];
+        add(
+          serverNameOf(userId),
+          engine.localStatesFor(userId, wanted).map((state) => state.userId),
+        );
+      }),
+    );
+  }
+  if (users.length > 0)
+    for (const [server, routed] of await owed.routedTo(engine.local, new Set(users))) add(server, routed);
+  for (const [server, seen] of visible) {
+    const states: UserPresenceState[] = [];
+    for (const userId of seen) {
+      const uid = engine.uidOf(userId);
+      const state = uid < 0 ? null : engine.shownState(uid);
+      if (state !== null && state.state !== 'offline') states.push(state);
+    }
+    if (states.length > 0) federation.sendPresence(server, states);
   }
 }

@@ -246,7 +246,8 @@ class Handler implements PresenceHandler {
     if (local.length > 0) this.#deliver(await markForSnapshot(local, this.#engine, this.#shared));
     if (this.mode !== 'tracked') return;
     const remote = checked.filter((userId) => !isLocal(userId));
-    await sendSnapshots(remote, this.#engine, this.#interest, this.#parts.federation);
+    const { federation } = this.#parts;
+    await sendSnapshots(remote, { engine: this.#engine, interest: this.#interest, owed: this.#owed, federation });
   }
 
   async setPresenceForUsers(users: ReadonlyMap<UserId, PresenceEntry>): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Rig, StubRouter } from './rig.ts';
+import type { UserId } from '../../src/matrix/identifiers.ts';
+import { later, Rig, StubRouter } from './rig.ts';
 
 const ALICE = '@alice:test';
 const BOB = '@bob:test';
@@ -78,6 +79,37 @@ describe('sendLocalOnlinePresenceTo', () => {
     await rig.put(CAROL, 'offline', 'gone');
     await rig.handler.sendLocalOnlinePresenceTo([FAR]);
     expect([...rig.federation.statesAt('island').keys()].sort()).toEqual([ALICE, BOB]);
+  });
+
+  it('row 129: a remote user gets whom only getUsersForStates sends to them; nobody is asked to be remembered', async () => {
+    const router = StubRouter.connecting({ [ALICE]: [FAR], [BOB]: ['@other:island'], [CAROL]: [FAR] });
+    router.interest = () => [];
+    const rig = await Rig.start({ router });
+    await rig.put(ALICE, 'unavailable', 'routed');
+    await rig.put(BOB, 'online');
+    await rig.put(CAROL, 'offline', 'gone');
+    await rig.settle();
+    rig.federation.clear();
+    await rig.handler.sendLocalOnlinePresenceTo([FAR, '@nobody:mainland']);
+    expect(rig.federation.sent).toMatchObject([
+      { destination: 'island', states: [{ userId: ALICE, statusMsg: 'routed' }] },
+    ]);
+    expect(rig.metrics.value('synapse_handlers_presence_user_to_current_state_size')).toBe(3);
+  });
+
+  it('a snapshot holds what is true when it is sent, not when the first module answered', async () => {
+    const router = new StubRouter();
+    const { promise, resolve } = later<readonly UserId[]>();
+    router.interest = (userId) => (userId === FAR ? promise : []);
+    const rig = await Rig.start({ router });
+    rig.rooms.join(ROOM, ALICE, '@other:island');
+    await rig.put(ALICE, 'online', 'then');
+    const sending = rig.handler.sendLocalOnlinePresenceTo(['@other:island', FAR]);
+    await rig.put(ALICE, 'online', 'now');
+    rig.federation.clear();
+    resolve([ALICE]);
+    await sending;
+    expect(rig.federation.sent).toMatchObject([{ destination: 'island', states: [{ statusMsg: 'now' }] }]);
   });
 
   it('a hanging module delays a remote snapshot at most until the deadline', async () => {
