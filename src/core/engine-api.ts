@@ -150,6 +150,8 @@ export interface StoredRow {
 }
 
 export interface ReleaseOptions {
+  /** Least time from the beginning of one pass over all users to the next: who is unseen in two in a row is forgotten. */
+  readonly passIntervalMs: number;
   /** Users to look at, and inboxes to search, in one call. */
   readonly budget: number;
   /** Whether the caller still uses the number of this user. */

@@ -2,7 +2,7 @@
  * Forgets users whom nothing here refers to any more, so that their numbers serve others: users of other servers whom nobody here can
  * see, and whoever was only ever named by a router. Source: product §4.12.
  *
- * A little at a time: passes over all users, at least a minute apart. Who was unseen in two passes in a row is forgotten. Their
+ * A little at a time, in passes over all users. Who was unseen in two passes in a row is forgotten. Their
  * numbers are kept back until every inbox has been searched for entries about them, so a number never stands for two users at once.
  */
 import type { Delivery } from './delivery.ts';
@@ -28,8 +28,6 @@ export interface ReleaseParts {
   readonly delivery: Delivery;
   readonly marks: ReadonlyMap<number, number>;
 }
-
-const PASS_INTERVAL_MS = 60_000;
 
 export class Release {
   readonly #parts: ReleaseParts;
@@ -61,7 +59,7 @@ export class Release {
     if (interest.everybody.length > 0) this.#everybodyUntilTs = now + options.everybodyLingerMs;
     this.#searchInboxes(options.budget);
     if (this.#nextUser === 0) {
-      if (now < this.#passTs + PASS_INTERVAL_MS) return [];
+      if (now < this.#passTs + options.passIntervalMs) return [];
       this.#passTs = now;
     }
     // What waits for a turn to be durable names users by number.
@@ -85,7 +83,8 @@ export class Release {
     if (options.isBusy(uid)) return false;
     if (users.isBlank(uid)) return kept.position(uid) === 0;
     if (users.isLocal(uid) || !this.#expires) return false;
-    if (kept.position(uid) === 0 && now >= this.#everybodyUntilTs) return true;
+    const isAnybodyThere = interest.everybody.length > 0 || now < this.#everybodyUntilTs;
+    if (kept.position(uid) === 0 && !isAnybodyThere) return true;
     // Seen, but not there: who waits for the place is more interesting.
     const server = users.servers.name(users.server[uid] as number);
     return users.isOffline(uid) && options.isCrowded(server);

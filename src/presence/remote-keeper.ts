@@ -42,6 +42,7 @@ export interface AnsweredUpdates {
   readonly others: readonly PresenceUpdate[];
 }
 
+const PASS_INTERVAL_MS = 60_000;
 const LEAST_BUDGET = 2_000;
 const MOST_BUDGET = 20_000;
 /** Ticks that a pass over all users takes, if none is larger than the most. */
@@ -155,6 +156,7 @@ export class RemoteKeeper {
     const budget = Math.min(MOST_BUDGET, Math.max(LEAST_BUDGET, Math.ceil(engine().stats().users / TICKS_PER_PASS)));
     const isFull = engine().remote.guests() >= limits.maxGuests;
     const released = engine().remote.release(now, {
+      passIntervalMs: PASS_INTERVAL_MS,
       budget,
       isBusy,
       isCrowded: (server) => isFull || engine().remote.guests(server) >= limits.maxGuestsPerServer,

@@ -9,6 +9,8 @@ export const LOCALS: readonly UserId[] = ['@a:test', '@b:test', '@c:test', '@d:t
 export const REMOTES: readonly UserId[] = ['@p:far', '@r:far', '@q:away'];
 /** Named by routers and interest only: nobody has heard of them otherwise. */
 export const STRANGERS: readonly UserId[] = ['@stranger:test', '@stranger:nowhere'];
+/** Users of other servers who come and go: their numbers are given out again and again. */
+export const PASSERS_BY: readonly UserId[] = ['@v1:far', '@v2:far', '@v3:away', '@v4:away'];
 export const ROOMS: readonly RoomId[] = ['!one:test', '!two:test', '!three:test', '!excluded:test'];
 export const EXCLUDED: RoomId = '!excluded:test';
 const DEVICES = ['A', 'B'];
@@ -47,6 +49,20 @@ export type Step =
   | { readonly do: 'routers'; readonly areAsked: boolean }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'take' | 'publish' | 'restart' }
+  | {
+      readonly do: 'release';
+      /** Servers whose users wait for a place. */
+      readonly crowded: readonly string[];
+      /** Whether a second pass is made at once: who is unseen in both goes. */
+      readonly twice: boolean;
+    }
+  | {
+      readonly do: 'admit';
+      readonly user: UserId;
+      readonly state: PresenceState;
+      readonly agoMs: number;
+      readonly forced: boolean;
+    }
   | { readonly do: 'route'; readonly targets: readonly (readonly UserId[])[] }
   | { readonly do: 'interest'; readonly user: UserId; readonly interest: readonly UserId[] | 'ALL' }
   | { readonly do: 'mark'; readonly users: readonly UserId[] }
@@ -61,8 +77,8 @@ export type Step =
     };
 
 const local = fc.constantFrom(...LOCALS);
-const anybody = fc.constantFrom(...LOCALS, ...REMOTES);
-const nameable = fc.constantFrom(...LOCALS, ...REMOTES, ...STRANGERS);
+const anybody = fc.constantFrom(...LOCALS, ...LOCALS, ...REMOTES, ...REMOTES, ...PASSERS_BY);
+const nameable = fc.constantFrom(...LOCALS, ...REMOTES, ...STRANGERS, ...PASSERS_BY);
 const device = fc.constantFrom(...DEVICES);
 const state = fc.constantFrom(...PRESENCE_STATES);
 const status = fc.constantFrom(null, 'x', 'y');
@@ -92,9 +108,25 @@ const steps = fc.oneof(
     arbitrary: step('managed', { user: anybody, state, status, ttlMs: fc.constantFrom(null, 20_000, 7_200_000) }),
   },
   {
-    weight: 2,
+    weight: 3,
+    arbitrary: step('release', {
+      crowded: fc.constantFrom([], [], ['far'], ['far', 'away']),
+      twice: fc.constantFrom(true, true, false),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: step('admit', {
+      user: fc.constantFrom(...REMOTES, ...PASSERS_BY),
+      state,
+      agoMs: fc.constantFrom(0, 600_000, 1_799_000),
+      forced: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
     arbitrary: step('remote', {
-      user: fc.constantFrom(...REMOTES),
+      user: fc.constantFrom(...REMOTES, ...PASSERS_BY),
       state,
       active: fc.boolean(),
       agoMs: fc.constantFrom(null, 0, 100_000),

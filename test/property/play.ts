@@ -15,12 +15,12 @@ import type {
 } from '../../src/core/engine-api.ts';
 import { PresenceEngine } from '../../src/core/presence-engine.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
-import type { UserId } from '../../src/matrix/identifiers.ts';
+import { serverNameOf, type UserId } from '../../src/matrix/identifiers.ts';
 import { START_TS } from '../support/engine-driver.ts';
-import { EXCLUDED, LOCALS, REMOTES, type Step, STRANGERS } from './history.ts';
+import { EXCLUDED, LOCALS, PASSERS_BY, REMOTES, type Step, STRANGERS } from './history.ts';
 import { ReferenceModel } from './reference-model.ts';
 
-const EVERYBODY = [...LOCALS, ...REMOTES, ...STRANGERS];
+const EVERYBODY = [...LOCALS, ...REMOTES, ...STRANGERS, ...PASSERS_BY];
 const CLAIMS: Record<string, { claim: SyncClaim | null; counted: boolean }> = {
   default: { claim: { state: 'online', explicit: false }, counted: true },
   explicit: { claim: { state: 'online', explicit: true }, counted: true },
@@ -138,6 +138,21 @@ export class Play {
         engine.setRoutersAreAsked(step.areAsked);
         model.routersAreAsked = step.areAsked;
         return;
+      case 'admit': {
+        const state = {
+          userId: step.user,
+          state: step.state,
+          lastActiveTs: now - step.agoMs,
+          lastFederationUpdateTs: now - step.agoMs,
+          lastUserSyncTs: 0,
+          statusMsg: null,
+          currentlyActive: false,
+        };
+        engine.remote.admit(state, step.forced, now);
+        return model.admit(state, step.forced, this.#isOutstanding(step.user), now);
+      }
+      case 'release':
+        return this.#release(step.crowded, step.twice);
       case 'advance':
         this.now += step.ms;
         this.answers.push(engine.tick(this.now));
@@ -210,6 +225,56 @@ export class Play {
     this.#compareServers(pushed, model.takeJoins(this.now, outstanding));
     for (const states of pushed.values()) {
       for (const state of states) deepStrictEqual(state, engine.shownState(engine.uidOf(state.userId)));
+    }
+  }
+
+  #isOutstanding(userId: UserId): boolean {
+    return this.#outstanding.some(({ changes }) => changes.updates.some(({ state }) => state.userId === userId));
+  }
+
+  /** One pass as things are, or two when everything is told: then exactly those go who may. */
+  #release(crowded: readonly string[], twice: boolean): void {
+    const { model } = this;
+    if (twice) {
+      this.#take();
+      while (this.#outstanding.length > 0) this.#publish();
+    }
+    // The routers may still answer about them.
+    const routable = new Set(this.#published.map(({ uid }) => uid));
+    const isReleasable = (userId: UserId): boolean =>
+      !routable.has(this.engine.uidOf(userId)) && model.isReleasable(userId, crowded.includes(serverNameOf(userId)));
+    const expected = EVERYBODY.filter((userId) => this.engine.uidOf(userId) >= 0 && isReleasable(userId));
+    const released: UserId[] = [];
+    for (let pass = 0; pass < (twice ? 2 : 1); pass++) {
+      const gone = this.engine.remote.release(this.now, {
+        passIntervalMs: 0,
+        budget: 1_000,
+        isBusy: (uid) => routable.has(uid),
+        isCrowded: (server) => crowded.includes(server),
+        everybodyLingerMs: 0,
+      });
+      for (const { state, wasTold, isBlank } of gone) {
+        released.push(state.userId);
+        deepStrictEqual({ ...state }, { ...model.user(state.userId).record });
+        deepStrictEqual([wasTold, isBlank], [model.user(state.userId).position > 0, model.isBlank(state.userId)]);
+      }
+    }
+    this.answers.push(released);
+    if (twice) for (const userId of expected) ok(released.includes(userId), `${userId} is forgotten`);
+    for (const userId of released) {
+      // Whom only somebody forgotten just before named may go, too.
+      ok(isReleasable(userId), `${userId} may be forgotten`);
+      model.forget(userId);
+    }
+    for (const userId of released) deepStrictEqual(this.engine.uidOf(userId), -1);
+    for (const server of ['far', 'away', 'nowhere']) {
+      const guests = EVERYBODY.filter(
+        (userId) =>
+          serverNameOf(userId) === server &&
+          this.engine.uidOf(userId) >= 0 &&
+          ![...model.rooms.values()].some((members) => members.has(userId)),
+      );
+      deepStrictEqual(this.engine.remote.guests(server), guests.length);
     }
   }
 
@@ -459,7 +524,7 @@ export class Play {
       );
     }
     for (const observer of LOCALS) {
-      for (const target of [...LOCALS, ...REMOTES]) {
+      for (const target of [...LOCALS, ...REMOTES, ...PASSERS_BY]) {
         if (this.engine.uidOf(observer) < 0 || this.engine.uidOf(target) < 0) continue;
         deepStrictEqual(
           this.engine.canSee(observer, target),

@@ -300,6 +300,46 @@ export class ReferenceModel {
     this.#finish(entry.userId, now);
   }
 
+  /** Somebody of whom was heard before; nothing if more is known about them. */
+  admit(state: UserPresenceState, isForced: boolean, isOutstanding: boolean, now: number): void {
+    const { userId, lastFederationUpdateTs } = state;
+    if (isOutstanding || this.#before.has(userId) || !this.isBlank(userId)) return;
+    this.receiveRemote(state, now);
+    this.#set(this.user(userId), { lastFederationUpdateTs });
+    if (isForced) this.#forced.add(userId);
+  }
+
+  isBlank(userId: UserId): boolean {
+    const { record, position } = this.user(userId);
+    const { state, statusMsg, lastActiveTs, lastFederationUpdateTs, lastUserSyncTs } = record;
+    const isDefault = state === 'offline' && statusMsg === null && position === 0;
+    return isDefault && lastActiveTs + lastFederationUpdateTs + lastUserSyncTs === 0;
+  }
+
+  /** Whether nothing would be lost for anybody if the user were forgotten; what is still to be told aside. */
+  isReleasable(userId: UserId, isCrowded: boolean): boolean {
+    const { kept, connected, devices, managed, mark, record, restored } = this.user(userId);
+    const all = [...this.users.values()];
+    const isNamed = all.some((user) => Array.isArray(user.interest) && user.interest.includes(userId));
+    const isTarget = all.some((user) => user.kept.to.has(userId));
+    const isInRoom = [...this.rooms.values()].some((members) => members.has(userId));
+    const hasDevices = devices.size > 0 || managed !== null || restored !== null;
+    if (connected || isNamed || isTarget || isInRoom || hasDevices || mark > 0) return false;
+    if (this.isBlank(userId)) return kept.to.size === 0;
+    if (this.isLocal(userId)) return false;
+    const isSeen = kept.to.size > 0 || all.some((user) => user.interest === 'ALL');
+    return !isSeen || (isCrowded && record.state === 'offline');
+  }
+
+  /** The user is forgotten, and whatever anybody was told of them. */
+  forget(userId: UserId): void {
+    const { told } = this.user(userId);
+    this.users.delete(userId);
+    // As an observer, they may have a token from before.
+    this.user(userId).told = told;
+    for (const user of this.users.values()) user.told = user.told.filter(({ source }) => source !== userId);
+  }
+
   /** Everybody is looked at; whoever has nothing due is left alone. */
   tick(now: number): void {
     this.#turnTs = Math.max(this.#turnTs, now);
