@@ -56,7 +56,7 @@ export class OwedPresenceReader {
     this.#options = options;
   }
 
-  /** See the port `OwedPresence`. */
+  /** See the port `OwedPresence`. Batches may be empty, so that nobody who waits for the next one waits for long. */
   async *statesFor(
     local: LocalUsers,
     destination: ServerName,
@@ -67,8 +67,7 @@ export class OwedPresenceReader {
       const isFor = ({ uid, state }: PresenceUpdate): boolean =>
         local.sharesRoomWith(uid, destination) ||
         (answer.get(state.userId)?.some((target) => serverNameOf(target) === destination) ?? false);
-      const states = updates.filter((update) => local.isNewest(update) && isFor(update)).map(({ state }) => state);
-      if (states.length > 0) yield states;
+      yield updates.filter((update) => local.isNewest(update) && isFor(update)).map(({ state }) => state);
     }
   }
 
@@ -111,7 +110,7 @@ export class OwedPresenceReader {
       for (let from = 0; from < local.bound && !isStopped(); from += BATCH) {
         const look = await this.#look(local, range, from);
         if (isStopped()) return;
-        if (look.updates.length > 0) yield look;
+        yield look;
         await breathe(this.#options);
       }
     } finally {

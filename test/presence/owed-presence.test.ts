@@ -187,7 +187,7 @@ describe('after a restart', () => {
     await rig.put(BOB, 'offline', 'old');
     await rig.advance(MINUTE);
     await rig.put(ALICE, 'online');
-    await rig.advance(30_000);
+    await rig.advance(20_000);
     const next = await rig.successor();
     next.handler.resendSince(next.clock.now());
     await next.settle();
