@@ -16,8 +16,9 @@ import { accessTokenOf } from './headers.ts';
 import type { OpenResources } from './open-resources.ts';
 import { PathRouter, pathsOf } from './path-router.ts';
 import { readBody } from './read-body.ts';
+import { ReadyAnswers } from './ready-answers.ts';
 import type { OperationMetrics, RequestMetrics } from './request-metrics.ts';
-import { RawJson, Reply, type Requester, type Route } from './route.ts';
+import { LATER, RawJson, Reply, type Requester, type Route } from './route.ts';
 import { serveWebResource, type WebResources } from './web-resources.ts';
 
 /** Where nobody has shown a token, a body is a user name and a password. */
@@ -62,6 +63,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #operations: readonly Operation[];
   readonly #budget = new SharedBudget(MAX_BODY_BYTES_AT_ONCE);
+  readonly #ready = new ReadyAnswers((exchange, value) => this.#succeed(exchange, value));
   readonly #heldBodies = new AddressBudgets(HELD_BODIES);
   readonly #other: Readonly<Record<'unrecognized' | 'preflight' | 'open' | 'webResource', OperationMetrics>>;
 
@@ -91,9 +93,9 @@ export class Dispatcher {
       slowReaderTimeoutMs: this.#options.slowReaderTimeoutMs,
       lifecycle: this.#options.lifecycle,
       readBody: (exchange) => this.#readOnDemand(exchange),
-      answered: (exchange, httpStatus) => {
-        this.#answered(exchange, httpStatus);
-      },
+      succeed: (exchange, value) => this.#ready.add(exchange, value),
+      fail: (exchange, error) => this.#fail(exchange, error),
+      answered: (exchange, httpStatus) => this.#answered(exchange, httpStatus),
     };
     const router = this.#routerOf(scope.resources);
     return (incoming, outgoing) => {
@@ -257,6 +259,7 @@ export class Dispatcher {
   }
 
   #succeed(exchange: Exchange, value: unknown): void {
+    if (value === LATER) return;
     try {
       if (value === undefined) exchange.sendJson(200, '{}');
       else if (value instanceof RawJson) exchange.sendJson(value.httpStatus, value.text);

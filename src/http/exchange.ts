@@ -46,6 +46,9 @@ export interface ExchangeHost {
   readonly lifecycle: Lifecycle;
   /** For a handler that reads the body itself. Rejects with what `readBody` answers, or when nobody is there any more. */
   readBody(exchange: Exchange): Promise<void>;
+  /** For a handler that answers later: what it would have returned, or thrown. */
+  succeed(exchange: Exchange, value: unknown): void;
+  fail(exchange: Exchange, error: unknown): void;
   /** Called once, when the answer is given; `httpStatus` is `null` when there was nobody left to answer. */
   answered(exchange: Exchange, httpStatus: number | null): void;
 }
@@ -178,6 +181,14 @@ export class Exchange implements ClientRequest {
         if (this.incoming.socket.destroyed) this.abort();
       });
     }
+  }
+
+  answer(value: unknown): void {
+    this.#host.succeed(this, value);
+  }
+
+  fail(error: unknown): void {
+    this.#host.fail(this, error);
   }
 
   /** Tells whoever waits in this exchange that waiting is over. */

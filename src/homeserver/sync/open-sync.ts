@@ -9,8 +9,9 @@ import type { SyncSession } from '../../presence/index.ts';
 import type { Subscription, WaitListener, WaitResult } from '../notifier.ts';
 import { gatherRoomPart } from './room-part.ts';
 import { clampStreamToken, type PresencePosition, printStreamToken, type StreamToken } from './stream-token.ts';
+import type { SharedAnswer } from './shared-answer.ts';
 import { isEmptyRoomPart, renderSyncResponse, type RoomPart } from './sync-response.ts';
-import type { SyncRequest, SyncServices } from './sync-service.ts';
+import type { SyncCaller, SyncRequest, SyncServices } from './sync-service.ts';
 
 /** Where a computation got to, and what it found; `text` is null when that was nothing. */
 interface Step {
@@ -22,22 +23,30 @@ const NOBODY: readonly never[] = [];
 
 export class OpenSync implements WaitListener {
   readonly #services: SyncServices;
+  readonly #shared: SharedAnswer;
   readonly #request: SyncRequest;
   readonly #session: SyncSession;
+  readonly #caller: SyncCaller;
   /** Null when the request is answered whatever there is. */
   #subscription: Subscription | null = null;
   #deadlineTs = 0;
   #reached: StreamToken | null = null;
-  #resolve: ((text: string) => void) | null = null;
-  #reject: ((error: unknown) => void) | null = null;
 
-  constructor(services: SyncServices, request: SyncRequest, session: SyncSession) {
+  constructor(
+    services: SyncServices,
+    shared: SharedAnswer,
+    request: SyncRequest,
+    session: SyncSession,
+    caller: SyncCaller,
+  ) {
     this.#services = services;
+    this.#shared = shared;
     this.#request = request;
     this.#session = session;
+    this.#caller = caller;
   }
 
-  start(): string | Promise<string> {
+  start(): void {
     const { clock, notifier } = this.#services;
     const { since, fullState, timeoutMs, userId } = this.#request;
     try {
@@ -46,19 +55,9 @@ export class OpenSync implements WaitListener {
         // Before computing: what happens meanwhile must not be missed.
         this.#subscription = notifier.subscribe(userId);
       }
-      const step = this.#first();
-      if (!(step instanceof Promise) && (step.text !== null || this.#subscription === null)) {
-        this.#end();
-        return textOf(step);
-      }
-      return new Promise((resolve, reject) => {
-        this.#resolve = resolve;
-        this.#reject = reject;
-        this.#follow(step);
-      });
+      this.#follow(this.#first());
     } catch (error) {
-      this.#end();
-      throw error;
+      this.#fail(error);
     }
   }
 
@@ -66,7 +65,7 @@ export class OpenSync implements WaitListener {
     const reached = this.#reached;
     if (reached === null) return;
     if (result !== 'woken') {
-      this.#answer(renderSyncResponse(printStreamToken(reached), '', null));
+      this.#answer(this.#shared.render(reached, ''));
       return;
     }
     try {
@@ -95,11 +94,11 @@ export class OpenSync implements WaitListener {
   #take(step: Step): void {
     const subscription = this.#subscription;
     if (step.text !== null || subscription === null) {
-      this.#answer(textOf(step));
+      this.#answer(step.text ?? this.#shared.render(step.next, ''));
       return;
     }
     if (this.#reached === null) {
-      this.#request.onAborted(() => {
+      this.#caller.onAborted(() => {
         subscription.abort();
       });
     }
@@ -109,12 +108,12 @@ export class OpenSync implements WaitListener {
 
   #answer(text: string): void {
     this.#end();
-    this.#resolve?.(text);
+    this.#caller.answered(text);
   }
 
   #fail(error: unknown): void {
     this.#end();
-    this.#reject?.(error);
+    this.#caller.failed(error);
   }
 
   #end(): void {
@@ -201,10 +200,9 @@ export class OpenSync implements WaitListener {
     }
     const next: StreamToken = { position: reached.position, presence: cursor, typing: reached.typing };
     const isSilent = events === '' && (part === null || isEmptyRoomPart(part));
-    return { next, text: isSilent ? null : renderSyncResponse(printStreamToken(next), events, part) };
+    if (isSilent) return { next, text: null };
+    const text =
+      part === null ? this.#shared.render(next, events) : renderSyncResponse(printStreamToken(next), events, part);
+    return { next, text };
   }
-}
-
-function textOf({ next, text }: Step): string {
-  return text ?? renderSyncResponse(printStreamToken(next), '', null);
 }

@@ -106,7 +106,7 @@ class World {
 
   async sync(options: Partial<SyncRequest> & { token?: string } = {}): Promise<Answer> {
     const { token, ...rest } = options;
-    const text = await this.service.sync({
+    const request: SyncRequest = {
       userId: A,
       deviceId: 'D',
       since: token === undefined ? null : parseStreamToken(token),
@@ -116,8 +116,10 @@ class World {
       setPresence: 'online',
       explicit: false,
       rateLimited: false,
-      onAborted: (listener) => this.aborts.push(listener),
       ...rest,
+    };
+    const text = await new Promise<string>((answered, failed) => {
+      this.service.sync(request, { answered, failed, onAborted: (listener) => this.aborts.push(listener) });
     });
     return JSON.parse(text) as Answer;
   }

@@ -5,12 +5,13 @@
  */
 import type { DeviceId, UserId } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { PresenceHandler } from '../../presence/index.ts';
+import type { PresenceHandler, SyncSession } from '../../presence/index.ts';
 import type { Notifier } from '../notifier.ts';
 import type { RoomSync } from '../rooms/room-sync.ts';
 import type { AccountSync } from './account-data-sync.ts';
 import type { SyncFilter } from './filter.ts';
 import { OpenSync } from './open-sync.ts';
+import { SharedAnswer } from './shared-answer.ts';
 import type { StreamToken } from './stream-token.ts';
 
 export interface SyncServices {
@@ -37,23 +38,40 @@ export interface SyncRequest {
   readonly explicit: boolean;
   /** Over `rc_presence`: answered as any other, but the claim has no effect. */
   readonly rateLimited: boolean;
+}
+
+/** Who is told, once, how a sync ended. No promise: a thousand polls end in one turn, and each promise is more to collect. */
+export interface SyncCaller {
+  /** The response's JSON; within `sync` where nothing had to be waited for. */
+  answered(text: string): void;
+  /** PortError: the database failed. */
+  failed(error: unknown): void;
   /** Calls the listener when the client is gone or the server stops; asked for only when the request has to wait. */
   onAborted(listener: () => void): void;
 }
 
-/** Answers syncs; holds no state of its own between the requests. */
+/** Answers syncs; between the requests it keeps nothing but the text of the newest answer. */
 export class SyncService {
   readonly #services: SyncServices;
+  readonly #shared = new SharedAnswer();
 
   constructor(services: SyncServices) {
     this.#services = services;
   }
 
-  /** The response's JSON, at once where nothing has to be waited for. Rejects, or throws, PortError when the database fails. */
-  sync(request: SyncRequest): string | Promise<string> {
-    const session = this.#services.presence.beginSync(request.userId, request.deviceId, request);
-    return session instanceof Promise
-      ? session.then((begun) => new OpenSync(this.#services, request, begun).start())
-      : new OpenSync(this.#services, request, session).start();
+  sync(request: SyncRequest, caller: SyncCaller): void {
+    const begin = (session: SyncSession): void => {
+      new OpenSync(this.#services, this.#shared, request, session, caller).start();
+    };
+    try {
+      const session = this.#services.presence.beginSync(request.userId, request.deviceId, request);
+      if (session instanceof Promise) {
+        session.then(begin).catch((error: unknown) => {
+          caller.failed(error);
+        });
+      } else begin(session);
+    } catch (error) {
+      caller.failed(error);
+    }
   }
 }

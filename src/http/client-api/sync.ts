@@ -7,12 +7,12 @@
 import { parseStreamToken } from '../../homeserver/sync/stream-token.ts';
 import type { SyncFilter } from '../../homeserver/sync/filter.ts';
 import type { SyncFilters } from '../../homeserver/sync/filters.ts';
-import type { SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
+import type { SyncCaller, SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
 import { MatrixError } from '../../matrix/errors.ts';
 import { isPlainQuery, readQuery } from '../lean-query.ts';
 import { booleanParam, integerParam } from '../parse-body.ts';
 import type { RateLimiter } from '../rate-limit.ts';
-import { type ClientRequest, RawJson, type Route, STABLE_VERSIONS } from '../route.ts';
+import { type ClientRequest, LATER, RawJson, type Route, STABLE_VERSIONS } from '../route.ts';
 
 export interface SyncRouteServices {
   readonly sync: Pick<SyncService, 'sync'>;
@@ -27,7 +27,7 @@ const DEFAULT_MAX_TIMEOUT_MS = 300_000;
 
 export function sync(services: SyncRouteServices): Route {
   const { sync, syncFilters, syncPresenceLimit, maxSyncTimeoutMs = DEFAULT_MAX_TIMEOUT_MS } = services;
-  const start = (request: ClientRequest, query: QueryReader, filter: SyncFilter): RawJson | Promise<RawJson> => {
+  const start = (request: ClientRequest, query: QueryReader, filter: SyncFilter): typeof LATER => {
     const { userId, deviceId } = request.requester;
     const since = query.get('since');
     const claimed = query.get('set_presence');
@@ -41,12 +41,9 @@ export function sync(services: SyncRouteServices): Route {
       setPresence: parseSetPresence(claimed),
       explicit: claimed !== null,
       rateLimited: syncPresenceLimit.take(userId) > 0,
-      onAborted: (listener) => {
-        request.onAborted(listener);
-      },
     };
-    const text = sync.sync(syncRequest);
-    return text instanceof Promise ? text.then(toRawJson) : toRawJson(text);
+    sync.sync(syncRequest, new HttpSyncCaller(request));
+    return LATER;
   };
   return {
     method: 'GET',
@@ -64,6 +61,26 @@ export function sync(services: SyncRouteServices): Route {
   };
 }
 
+class HttpSyncCaller implements SyncCaller {
+  readonly #request: ClientRequest;
+
+  constructor(request: ClientRequest) {
+    this.#request = request;
+  }
+
+  answered(text: string): void {
+    this.#request.answer(new RawJson(text));
+  }
+
+  failed(error: unknown): void {
+    this.#request.fail(error);
+  }
+
+  onAborted(listener: () => void): void {
+    this.#request.onAborted(listener);
+  }
+}
+
 interface QueryReader {
   get(name: string): string | null;
 }
@@ -78,10 +95,6 @@ function parseTimeout(text: string | null, request: ClientRequest): number {
   if (text === null) return 0;
   // A value that is wrong goes where wrong values get their words.
   return /^[0-9]{1,15}$/.test(text) ? Number(text) : integerParam(request, 'timeout', 0);
-}
-
-function toRawJson(text: string): RawJson {
-  return new RawJson(text);
 }
 
 function parseSetPresence(claimed: string | null): SyncRequest['setPresence'] {
