@@ -1,6 +1,7 @@
 /**
  * Nothing is kept of connections that are over, however they ended.
  */
+import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createConnector, type Connector } from '../../src/adapters/federation-http/connector.ts';
 import { createIpRanges } from '../../src/adapters/federation-http/ip-ranges.ts';
@@ -63,4 +64,22 @@ it('keeps nothing of one that failed at the certificate or before', async () => 
   await expect(connector.connect(route('one.test', 1))).rejects.toMatchObject({ kind: 'unreachable' });
   await until(() => connector.sockets === 0 && server.open === 0);
   expect(connector.connections).toBe(0);
+});
+
+it('closes handshakes that are under way, and connections, without a crash', async () => {
+  const established = await connector.connect(route('one.test', server.port));
+  established.on('error', () => undefined);
+  const silent = createServer((socket) => socket.on('error', () => undefined).resume());
+  const accepted = new Promise<void>((resolve) => silent.once('connection', () => resolve()));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const address = silent.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const shaking = connector.connect(route('one.test', port)).catch((error: unknown) => error);
+  await until(() => connector.sockets === 2);
+  await accepted;
+  connector.close();
+  expect(await shaking).toMatchObject({ kind: 'unreachable' });
+  await until(() => connector.connections === 0 && connector.sockets === 0);
+  await expect(connector.connect(route('one.test', server.port))).rejects.toMatchObject({ kind: 'closed' });
+  await new Promise<void>((resolve) => silent.close(() => resolve()));
 });

@@ -104,12 +104,9 @@ export function createConnector(options: ConnectorOptions): Connector {
       staggerMs: STAGGER_MS,
       onSocket,
     });
-    try {
-      return await secureSocket(socket, tlsName, { policy: tls, clock, timeoutMs: connectTimeoutMs });
-    } finally {
-      // From now on it belongs to the TLS socket, and never says again that it is closed.
-      sockets.delete(socket);
-    }
+    // From now on the TLS socket owns it: this one never says that it is closed, and destroying it first can crash Node.
+    sockets.delete(socket);
+    return secureSocket(socket, tlsName, { policy: tls, clock, timeoutMs: connectTimeoutMs, onSocket });
   };
 
   const reachAny = async (route: Route): Promise<TLSSocket> => {
@@ -131,7 +128,6 @@ export function createConnector(options: ConnectorOptions): Connector {
       try {
         const socket = await reachAny(route);
         if (socket.destroyed) throw new StepFailure('unreachable', 'the connection broke at once');
-        onSocket(socket);
         socket.once('close', giveSlot);
         return socket;
       } catch (error) {

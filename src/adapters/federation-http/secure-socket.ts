@@ -11,11 +11,19 @@ import type { TlsPolicy } from './tls-policy.ts';
 /** The connection went away, which says nothing about certificates. */
 const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
-/** @throws StepFailure `certificate`, `unreachable` or `timeout`; the socket is destroyed then */
+export interface SecureSocketOptions {
+  readonly policy: TlsPolicy;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** Told of the TLS socket, so that somebody can destroy it. */
+  readonly onSocket: (socket: TLSSocket) => void;
+}
+
+/** @throws StepFailure `certificate`, `unreachable` or `timeout`; the connection is closed then */
 export function secureSocket(
   socket: Socket,
   tlsName: string,
-  { policy, clock, timeoutMs }: { policy: TlsPolicy; clock: Clock; timeoutMs: number },
+  { policy, clock, timeoutMs, onSocket }: SecureSocketOptions,
 ): Promise<TLSSocket> {
   const where = hostAndPort(socket.remoteAddress ?? 'a closed connection', socket.remotePort ?? 0);
   return new Promise((resolve, reject) => {
@@ -28,7 +36,6 @@ export function secureSocket(
       if (failure === null) return resolve(secured);
       secured.on('error', () => undefined);
       secured.destroy();
-      socket.destroy();
       reject(failure);
     };
     const onSecure = (): void => end(null);
@@ -43,6 +50,7 @@ export function secureSocket(
     const deadline = clock.setTimeout(() => {
       end(new StepFailure('timeout', `${where} did not finish the TLS handshake within ${timeoutMs} ms`));
     }, timeoutMs);
+    onSocket(secured);
     secured.once('error', onError).once('close', onClose).once('secureConnect', onSecure);
   });
 }
