@@ -230,6 +230,12 @@ describe('KeyRing', () => {
       expect(await newRing().find(PEER, 'ed25519:a')).toBeNull();
     });
 
+    it('is not believed with an old key of whom nothing was known', async () => {
+      const { ring, peer, clock } = rig();
+      peer.old = [{ key: keyOf('old', 'old'), expiredTs: clock.now() }];
+      expect(await ring.find(PEER, 'ed25519:old')).toBeNull();
+    });
+
     it('need not be asked about a key that it calls old', async () => {
       const { ring, peer, clock, peers } = rig();
       peer.old = [{ key: keyOf('old', 'old'), expiredTs: 5 }];

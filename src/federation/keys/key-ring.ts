@@ -18,7 +18,7 @@ import { signJson } from '../signing/sign-json.ts';
 import { FetchSlots } from './fetch-slots.ts';
 import { type CheckedDocument, KEY_ID, MAX_VALIDITY_MS } from './key-document.ts';
 import { KeyFetcher, type TrustedKeyServer } from './key-fetcher.ts';
-import { LruMap } from './lru-map.ts';
+import { LruMap } from '../lru-map.ts';
 import { Pauses } from './pauses.ts';
 
 export type { TrustedKeyServer } from './key-fetcher.ts';

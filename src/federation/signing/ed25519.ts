@@ -5,6 +5,7 @@
  * much as half a check, so those in use are kept. Source: RFC 8032, RFC 8410; Matrix specification, appendices, "Signing Details".
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { LruMap } from '../lru-map.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 /** One of this server's keys. The private part stays inside. */
@@ -25,7 +26,7 @@ const PUBLIC_KEY_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 /** About 1 kB each. */
 const MAX_KEPT_KEYS = 1_000;
 
-const kept = new Map<string, KeyObject>();
+const kept = new LruMap<string, KeyObject>(MAX_KEPT_KEYS);
 
 /**
  * Makes the signing key of a 32-byte seed.
@@ -68,7 +69,6 @@ function keyObjectOf(publicKey: string): KeyObject | null {
   if (!isPublicKey(publicKey)) return null;
   const bytes = decodeBase64(publicKey) ?? new Uint8Array();
   const key = createPublicKey({ key: Buffer.concat([PUBLIC_KEY_PREFIX, bytes]), format: 'der', type: 'spki' });
-  if (kept.size >= MAX_KEPT_KEYS) kept.clear();
   kept.set(publicKey, key);
   return key;
 }
