@@ -31,8 +31,8 @@ beforeEach(async () => {
       customCas: [authority.cert],
     }),
     random: Math.random,
-    maxConnections: 10,
-    connectTimeoutMs: 5000,
+    maxConnections: 2,
+    connectTimeoutMs: 60_000,
     makeRoom: () => false,
   });
 });
@@ -75,9 +75,12 @@ it('closes handshakes that are under way, and connections, without a crash', asy
   const address = silent.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
   const shaking = connector.connect(route('one.test', port)).catch((error: unknown) => error);
+  const waiting = connector.connect(route('one.test', server.port)).catch((error: unknown) => error);
   await until(() => connector.sockets === 2);
   await accepted;
+  expect(connector.isFull).toBe(true);
   connector.close();
+  expect(await waiting).toMatchObject({ kind: 'closed' });
   expect(await shaking).toMatchObject({ kind: 'unreachable' });
   await until(() => connector.connections === 0 && connector.sockets === 0);
   await expect(connector.connect(route('one.test', server.port))).rejects.toMatchObject({ kind: 'closed' });

@@ -116,6 +116,15 @@ describe('requests', () => {
     expect((await get(client, name, { maxResponseBytes: 2000 })).body.length).toBe(2000);
   });
 
+  it('do not wait for an answer that announces more than is taken', async () => {
+    const server = await fixture.serve(
+      { ips: ['127.0.0.1'] },
+      { answer: (_request, response) => response.writeHead(200, { 'content-length': '2000' }).flushHeaders() },
+    );
+    const failure = await failureOf(get(fixture.client(), `127.0.0.1:${server.port}`, { maxResponseBytes: 1999 }));
+    expect(failure.kind).toBe('too_large');
+  });
+
   it('do not take a head that is too large', async () => {
     const server = await fixture.serve(
       { ips: ['127.0.0.1'] },
@@ -225,10 +234,12 @@ describe('connections', () => {
     expect(failure.message).toContain('the connection broke before it answered');
     expect(requests).toBe(1);
 
+    let isBreaking = false;
     const breaking = await fixture.serve(
       { ips: ['127.0.0.1'] },
       {
         answer: (_request, response) => {
+          if (!isBreaking) return answerJson(response, 200, {});
           response.writeHead(200, { 'content-length': '100' });
           response.write('{', () => response.socket?.destroy());
         },
@@ -236,12 +247,14 @@ describe('connections', () => {
     );
     const client = fixture.client();
     const name = `127.0.0.1:${breaking.port}`;
+    await get(client, name);
+    isBreaking = true;
     for (let i = 0; i < 2; i++) {
       expect((await failureOf(get(client, name))).message).toContain(
         'the connection broke in the middle of its answer',
       );
     }
-    expect(breaking.seen.length).toBe(2);
+    expect(breaking.seen.length).toBe(3);
   });
 });
 
@@ -292,6 +305,23 @@ describe('deadlines', () => {
     await until(() => server.open === 0 && connections() === 0);
   });
 
+  it('ends while the request waits for its turn, and then it is never sent', async () => {
+    const { server, held } = await serveHeld();
+    const client = fixture.client({ limits: { maxConnectionsPerServer: 1 } });
+    const name = `127.0.0.1:${server.port}`;
+    const first = get(client, name, { uri: '/first' });
+    await until(() => held.length === 1);
+    const failure = await failureOf(get(client, name, { uri: '/second', timeoutMs: 100 }));
+    expect(failure.message).toContain('became free within 100 ms');
+    const third = get(client, name, { uri: '/third' });
+    answerJson(held[0] ?? raise(), 200, {});
+    await first;
+    await until(() => held.length === 2);
+    answerJson(held[1] ?? raise(), 200, {});
+    await third;
+    expect(server.seen.map(({ url }) => url)).toEqual(['/first', '/third']);
+  });
+
   it('ends with a server that never finishes', async () => {
     const server = await fixture.serve(
       { ips: ['127.0.0.1'] },
@@ -324,11 +354,17 @@ describe('deadlines', () => {
     expect(failure.kind).toBe('timeout');
   });
 
-  it('counts the time spent on finding', async () => {
-    for (const service of ['_matrix-fed._tcp', '_matrix._tcp'])
-      fixture.dns.set(`${service}.one.test`, { fault: 'silent' });
-    const failure = await failureOf(get(fixture.client(), 'one.test', { timeoutMs: 100 }));
+  it('counts the time spent on finding, and sends nothing afterwards', async () => {
+    const server = await fixture.serve({ dnsNames: ['one.test'] });
+    fixture.dns.set('one.test', { A: ['127.0.0.1'] });
+    fixture.dns.set('_matrix-fed._tcp.one.test', { fault: 'silent' });
+    const client = fixture.client({ ports: { https: 1, federation: server.port }, limits: { dnsTimeoutMs: 300 } });
+    const patient = get(client, 'one.test', { uri: '/patient' });
+    const failure = await failureOf(get(client, 'one.test', { timeoutMs: 100 }));
     expect(failure.message).toBe('one.test: it was not found within 100 ms (DNS and .well-known)');
+    await patient;
+    await get(client, 'one.test', { uri: '/later' });
+    expect(server.seen.map(({ url }) => url)).toEqual(['/patient', '/later']);
   });
 
   it('lets others through while one server hangs', async () => {
