@@ -118,21 +118,21 @@ describe('FederationSender', () => {
     expect(starts[0]).toBe(toldTs + 100);
   });
 
-  it('row 216: 5,000 destinations are closer together, evenly, and all within 30 s of the first', async () => {
+  it('row 216: 2,500 destinations are closer together, evenly, and all within 30 s of the first', async () => {
     const rig = new SenderRig();
     await rig.start();
     rig.tell(
-      Array.from({ length: 5_000 }, (_, index) => `server${index}.example`),
+      Array.from({ length: 2_500 }, (_, index) => `server${index}.example`),
       rig.state('alice'),
     );
     await rig.clock.advance(60_000);
     const starts = rig.peers.attempts.map(({ atTs }) => atTs);
-    expect(starts).toHaveLength(5_000);
+    expect(starts).toHaveLength(2_500);
     const first = starts[0] ?? 0;
     expect((starts.at(-1) ?? 0) - first).toBeLessThanOrEqual(30_000);
     for (let second = 1; second <= 30; second++) {
       const inIt = starts.filter((ts) => ts > first + (second - 1) * 1_000 && ts <= first + second * 1_000);
-      expect(inIt.length).toBeLessThan(220);
+      expect(inIt.length).toBeLessThan(100);
     }
   });
 

@@ -225,7 +225,7 @@ describe('a destination that is back', () => {
   });
 
   it('never gets an older state behind a newer one that was told while owed states were read', async () => {
-    const rig = new SenderRig();
+    const rig = new SenderRig({ options: { maxEdusPerTransaction: 1 } });
     const peer = switchable(rig);
     await rig.start();
     peer.deed = 'failed';
