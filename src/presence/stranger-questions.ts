@@ -48,7 +48,8 @@ export class StrangerQuestions {
 
   /** Sees to it that whoever waits is asked about as soon as it is their turn. */
   request(): void {
-    const { schedule, strangers } = this.#options;
+    const { perSecond, perSecondAndServer, schedule, strangers } = this.#options;
+    if (perSecond <= 0 || perSecondAndServer <= 0) return;
     if (this.#isScheduled || this.#isOut || this.#isStopped || this.#timer !== null || !strangers.hasWaiting) return;
     this.#isScheduled = true;
     schedule(() => {
