@@ -50,6 +50,21 @@ describe('parseSigningKeys', () => {
     ]);
   });
 
+  it('reads the file of a Dendrite, with one key or more', () => {
+    const pem = (id: string) =>
+      `-----BEGIN MATRIX PRIVATE KEY-----\nKey-ID: ${id}\n\n${SEED}=\n-----END MATRIX PRIVATE KEY-----\n`;
+    const [key] = parseSigningKeys(pem('ed25519:c8NsuQ'), 'x');
+    expect(key?.keyId).toBe('ed25519:c8NsuQ');
+    expect(key?.publicKey).toBe(parseSigningKeys(`ed25519 a ${SEED}`, 'x')[0]?.publicKey);
+    expect(ids(`${pem('ed25519:one')}${pem('ed25519:two').replaceAll('\n', '\r\n')}ed25519 three ${SEED}`)).toEqual([
+      'ed25519:one',
+      'ed25519:two',
+      'ed25519:three',
+    ]);
+    expect(failure(() => parseSigningKeys(`${pem('ed25519:one')}nonsense`, 'x')).message).toContain('line 6');
+    expect(failure(() => parseSigningKeys(pem('rsa:one'), 'x')).message).toContain('line 1');
+  });
+
   it.each([
     ['ed25519 a', 'line 1: a line is'],
     [`ed25519 a ${SEED} more`, 'line 1: a line is'],

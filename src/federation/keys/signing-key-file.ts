@@ -1,8 +1,9 @@
 /**
  * The file with this server's signing keys: `ed25519 <version> <seed in base64>`, a line each, the first is signed with.
  *
- * That is the format of other homeservers, so their files work as they are; empty lines and lines with # are skipped. Without a
- * file one is made, for this user's eyes only: it is complete before it has its name, and an existing file is never written to.
+ * That is the format of the reference server; Dendrite's, a PEM block with the key's id, is read, too, so that existing files work as
+ * they are. Empty lines and lines with # are skipped. Without a file one is made, for this user's eyes only: it is complete before it
+ * has its name, and an existing file is never written to.
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import {
@@ -31,6 +32,9 @@ const CONFIG_PATH = ['signing_key_path'] as const;
 const VERSION = /^[A-Za-z0-9_.-]{1,100}$/;
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const MAX_FILE_BYTES = 65_536;
+/** Dendrite's, see its "Server Key Format". */
+const PEM_BLOCK =
+  /-----BEGIN MATRIX PRIVATE KEY-----\s+Key-ID:\s*ed25519:(\S+)\s+([A-Za-z0-9+/=\s]+)-----END MATRIX PRIVATE KEY-----/g;
 
 /**
  * Reads the keys, or makes the file (and its folder) with a new one.
@@ -54,10 +58,7 @@ export function loadOrCreateSigningKey(path: string): readonly SigningKey[] {
 /** Parses the text of a file; `path` is for the messages. @throws ConfigError */
 export function parseSigningKeys(text: string, path: string): readonly SigningKey[] {
   const keys = new Map<string, SigningKey>();
-  for (const [index, line] of text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .entries()) {
+  for (const [index, line] of toLines(text).entries()) {
     const words = line.trim().split(/\s+/);
     if (words[0] === '' || words[0]?.startsWith('#') === true) continue;
     const key = parseLine(words, path, index + 1);
@@ -66,6 +67,14 @@ export function parseSigningKeys(text: string, path: string): readonly SigningKe
   }
   if (keys.size === 0) throw problem(path, null, 'it has no key; remove the file to have a new one made');
   return [...keys.values()];
+}
+
+/** A block becomes a line at its place, followed by empty ones, so that lines keep their numbers. */
+function toLines(text: string): readonly string[] {
+  const unwrapped = text.replace(PEM_BLOCK, (block: string, version: string, base64: string) => {
+    return `ed25519 ${version} ${base64.replace(/\s/g, '')}${'\n'.repeat(block.split('\n').length - 1)}`;
+  });
+  return unwrapped.replace(/^\uFEFF/, '').split('\n');
 }
 
 function parseLine(
