@@ -42,6 +42,8 @@ export class Release {
   #searched = new Set<number>();
   /** Until when users count as seen by whoever wants everybody: such an observer may come back. */
   #everybodyUntilTs = -Infinity;
+  /** There are stored users, and observers have still to come back to them. */
+  #hasRestored = false;
 
   constructor(parts: ReleaseParts, expires: boolean) {
     this.#parts = parts;
@@ -53,10 +55,16 @@ export class Release {
     return this.#retired.size + this.#searched.size;
   }
 
+  /** Users of other servers were loaded from the store: they are kept for as long as if an observer of everybody had just gone. */
+  noteRestored(): void {
+    this.#hasRestored = true;
+  }
+
   /** Goes on with the present pass, or begins one. Returns whom it forgot. */
   run(now: number, options: ReleaseOptions): ReleasedUser[] {
     const { delivery, interest, users } = this.#parts;
-    if (interest.everybody.length > 0) this.#everybodyUntilTs = now + options.everybodyLingerMs;
+    if (interest.everybody.length > 0 || this.#hasRestored) this.#everybodyUntilTs = now + options.everybodyLingerMs;
+    this.#hasRestored = false;
     this.#searchInboxes(options.budget);
     if (this.#nextUser === 0) {
       if (now < this.#passTs + options.passIntervalMs) return [];

@@ -57,6 +57,11 @@ export class RemoteUsers {
     if (isForced) turn.force(uid);
   }
 
+  /** Rows were loaded from the store. */
+  noteRestored(): void {
+    if (this.#parts.users.guests() > 0) this.#parts.release?.noteRestored();
+  }
+
   /** Forgets, a little at a time, users whom nobody here can see. Call it with every tick. */
   release(now: number, options: ReleaseOptions): ReleasedUser[] {
     return this.#parts.release?.run(now, options) ?? [];
