@@ -22,6 +22,7 @@ export interface OwedPresence {
   /**
    * The present states of local users that `destination` should have: who shares a room with its users or is routed to them, and is not
    * offline or was told of at or after `sinceTs`. In batches of any size, each user once; it waits for routers between batches.
+   * Throws when it cannot go on to the end: then all of it is still owed.
    */
   statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]>;
 }

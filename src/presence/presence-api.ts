@@ -94,8 +94,8 @@ export interface PresenceHandler {
   receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void>;
 
   /**
-   * For a server that missed something; see the port `OwedPresence`. Give it up by ending the loop; it ends by itself when the
-   * service stops. A state never belongs in place of one of the same user that was sent while the loop ran: that is at least as new.
+   * For a server that missed something; see the port `OwedPresence`. Give it up by ending the loop; it throws a `PortError`
+   * when the service stops before its end. A state never belongs in place of one of the same user that was sent while the loop ran: that is at least as new.
    */
   statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]>;
 

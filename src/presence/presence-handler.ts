@@ -274,8 +274,11 @@ class Handler implements PresenceHandler {
   }
 
   async *statesFor(destination: ServerName, sinceTs: number): AsyncIterable<readonly UserPresenceState[]> {
-    if (this.#isStopped || this.mode !== 'tracked') return;
+    if (this.mode !== 'tracked') return;
+    this.#refuseWhenStopped('statesFor');
     yield* this.#owed.statesFor(this.#engine.local, destination, sinceTs);
+    // Cut short is not the end: what is missing is still owed.
+    this.#refuseWhenStopped('statesFor');
   }
 
   resendSince(ts: number): void {
@@ -323,7 +326,7 @@ class Handler implements PresenceHandler {
 
   #takeChanges(): TurnChanges {
     const changes = this.#engine.takeChanges();
-    this.#send(this.#engine.takeJoins(this.#now()));
+    this.#send(changes.joins);
     return changes;
   }
 

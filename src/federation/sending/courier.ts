@@ -103,7 +103,7 @@ export class Courier {
       await stream.fill(queue, target, clock, owedTimeoutMs);
       return true;
     } catch (err) {
-      logger.error({ err, destination: name }, 'what is owed to a server could not be read; it will be tried again');
+      logger.warn({ err, destination: name }, 'what is owed to a server could not be read; it will be tried again');
       return false;
     }
   }

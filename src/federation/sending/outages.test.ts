@@ -294,7 +294,7 @@ describe('a destination that is back', () => {
     await rig.clock.advance(1_000);
     rig.engine.pause = () => new Promise(() => undefined);
     await rig.clock.advance(3 * MINUTE);
-    expect(rig.logger.messages('error').length).toBeGreaterThanOrEqual(2);
+    expect(rig.logger.messages('warn').length).toBeGreaterThanOrEqual(2);
     expect(rig.peers.view(PEER).size).toBe(0);
     rig.engine.pause = () => Promise.resolve();
     await rig.clock.advance(5 * MINUTE);
@@ -352,6 +352,27 @@ describe('a restart', () => {
     rig.tell(PEER, rig.state('bob'));
     await rig.clock.advance(MINUTE);
     expect(rig.peers.attempts).toHaveLength(1);
+  });
+
+  it('in the middle of reading what is owed leaves it owed', async () => {
+    const rig = new SenderRig();
+    const peer = switchable(rig);
+    await rig.start();
+    peer.deed = 'failed';
+    rig.tell(PEER, ...Array.from({ length: 300 }, (_, index) => rig.state(`user${index}`)));
+    await rig.clock.advance(6 * HOUR);
+    peer.deed = 'ok';
+    let batches = 0;
+    // The presence service has stopped before the sender does.
+    rig.engine.pause = () => (++batches > 2 ? Promise.reject(new Error('stopping')) : Promise.resolve());
+    rig.sender.peerIsAlive(PEER);
+    await rig.clock.advance(1_000);
+    await rig.restart();
+    expect(await rig.store.loadAll()).toMatchObject([{ destination: PEER }]);
+    rig.engine.pause = () => Promise.resolve();
+    await rig.restart();
+    await rig.clock.advance(10_000);
+    expect(rig.peers.view(PEER).size).toBe(300);
   });
 
   it('restores backoff: a dead destination is not tried before its time', async () => {
