@@ -1,12 +1,14 @@
 /**
  * Connections to other servers: used again, few, closed when idle, repeated when stale; and every wait has an end.
  */
+import type { ServerResponse } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSystemClock } from '../../src/adapters/system-clock.ts';
+import type { Clock } from '../../src/ports/clock.ts';
 import { failureOf, get, type PeerClientFixture, startPeerClientFixture } from '../support/peer-client-fixture.ts';
 import { answerJson, type SeenRequest } from '../support/peer-server.ts';
 import { until } from '../support/until.ts';
-import type { ServerResponse } from 'node:http';
 
 let fixture: PeerClientFixture;
 beforeEach(async () => {
@@ -196,6 +198,31 @@ describe('connections', () => {
     await first;
     await second;
     expect(other.seen.length).toBe(1);
+  });
+
+  it('lead to where the server is now, when it has moved; what is under way there may finish', async () => {
+    const { server: before, held } = await serveHeld();
+    const after = await fixture.serve({ dnsNames: ['one.test'] });
+    fixture.dns.set('one.test', { A: ['127.0.0.1'] });
+    fixture.dns.set('_matrix-fed._tcp.one.test', { SRV: [{ name: 'one.test', port: before.port }] });
+    const system = createSystemClock();
+    let later = 0;
+    const clock: Clock = { ...system, now: () => system.now() + later };
+    const client = fixture.client({ clock, limits: { maxConnectionsPerServer: 2 } });
+    const first = get(client, 'one.test');
+    const second = get(client, 'one.test');
+    await until(() => held.length === 2);
+    answerJson(held[0] ?? raise(), 200, {});
+    await Promise.race([first, second]);
+    fixture.dns.set('_matrix-fed._tcp.one.test', { SRV: [{ name: 'one.test', port: after.port }] });
+    later = 300_000;
+    await get(client, 'one.test');
+    expect([before.seen.length, after.seen.length]).toEqual([2, 1]);
+    // The idle connection is closed at once, the other one after its request.
+    await until(() => before.open === 1);
+    answerJson(held[1] ?? raise(), 200, {});
+    await Promise.all([first, second]);
+    await until(() => before.open === 0 && connections() === 1);
   });
 
   it('are given up when they fail, and with them everything that is kept of a server', async () => {
