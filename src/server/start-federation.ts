@@ -74,6 +74,7 @@ function withOthers(
     client,
     trustedKeyServers: settings.trustedKeyServers,
   });
+  releases.add('keys of servers', () => ring.stop());
   const ownKeys = new OwnKeys({
     ...shared,
     keys: own,

@@ -45,7 +45,8 @@ export class FakePeers implements PeerClient {
     this.inFlight += 1;
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
     try {
-      await this.#gate;
+      await Promise.race([this.#gate, aborted(request.signal)]);
+      request.signal?.throwIfAborted();
       const answer = await this.#peers.get(request.destination)?.(request);
       if (answer === undefined) throw new PeerError(request.destination, 'not_found', 'nobody is there');
       if (answer instanceof PeerError) throw answer;
@@ -59,6 +60,14 @@ export class FakePeers implements PeerClient {
   }
 
   async close(): Promise<void> {}
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    signal?.addEventListener('abort', () => {
+      resolve();
+    });
+  });
 }
 
 /** A server that publishes keys. Everything can be changed between two fetches. */

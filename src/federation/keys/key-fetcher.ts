@@ -26,6 +26,8 @@ export interface KeyFetcherOptions {
   readonly trustedKeyServers: readonly TrustedKeyServer[];
   /** For one request, in ms; all for one server together take at most twice that. */
   readonly requestTimeoutMs: number;
+  /** Ends what is under way. */
+  readonly signal: AbortSignal;
 }
 
 export type KeySource = 'origin' | 'key_server';
@@ -105,14 +107,16 @@ export class KeyFetcher {
   }
 
   async #request(request: PeerRequest): Promise<{ readonly json: unknown } | Failure> {
+    const { client, signal } = this.#options;
     try {
-      const { httpStatus, body } = await this.#options.client.request(request);
+      const { httpStatus, body } = await client.request({ ...request, signal });
       if (httpStatus !== 200) return { failure: `it answered ${httpStatus}`, isFinal: false };
       return { json: JSON.parse(body) as unknown };
     } catch (error) {
       if (error instanceof SyntaxError) return { failure: 'its answer is not JSON', isFinal: false };
       const failure = error instanceof Error ? error.message : String(error);
-      return { failure, isFinal: error instanceof PeerError && (error.kind === 'refused' || error.kind === 'closed') };
+      const isRefused = error instanceof PeerError && (error.kind === 'refused' || error.kind === 'closed');
+      return { failure, isFinal: isRefused || signal.aborted };
     }
   }
 }

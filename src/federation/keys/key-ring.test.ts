@@ -329,18 +329,18 @@ describe('KeyRing', () => {
       expect(forgotten).toEqual([options, options]);
     });
 
-    it('keeps nothing of a fetch that ends after the stop', async () => {
-      const { ring, peers, store, clock, logger } = rig();
-      const go = peers.hold();
+    it('ends its fetches when it is stopped, and asks nobody afterwards', async () => {
+      const notary = { serverName: 'notary.example', verifyKeys: null, acceptKeysInsecurely: true };
+      const { newRing, peers, store, clock, logger } = rig({ trustedKeyServers: [notary] });
+      const ring = newRing();
+      peers.hold();
       const found = ring.find(PEER, 'ed25519:a');
       await clock.settle();
-      const stopped = ring.stop();
-      go();
-      await stopped;
+      await ring.stop();
       expect(await found).toBeNull();
-      expect(await store.load(PEER)).toEqual([]);
       expect(await ring.find('other.example', 'ed25519:a')).toBeNull();
-      expect(peers.requests).toHaveLength(1);
+      expect(peers.requests.map(({ destination }) => destination)).toEqual([PEER]);
+      expect(await store.load(PEER)).toEqual([]);
       expect(logger.lines).toEqual([]);
     });
   });

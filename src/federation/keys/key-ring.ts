@@ -7,6 +7,7 @@
  * replaced as a whole, so a key that a server no longer publishes is no longer believed. There are no timers.
  * Source: Matrix specification, server-server API, "Retrieving server keys".
  */
+import { setMaxListeners } from 'node:events';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PeerKey, PeerKeyStore } from '../../ports/federation-store.ts';
@@ -72,13 +73,15 @@ export class KeyRing {
   readonly #inFlight = new Map<ServerName, Promise<KnownKeys | null>>();
   readonly #lookups: Counter;
   readonly #fetches: Counter;
+  readonly #stopping = new AbortController();
   #saves = 0;
-  #isStopped = false;
 
   constructor(options: KeyRingOptions) {
     const { metrics, maxServers = 2_000, maxFetches = 32, requestTimeoutMs = 10_000, minRefetchMs = 60_000 } = options;
     this.#options = options;
-    this.#fetcher = new KeyFetcher({ ...options, requestTimeoutMs });
+    // Each fetch listens, and there may be more than Node takes for a leak.
+    setMaxListeners(0, this.#stopping.signal);
+    this.#fetcher = new KeyFetcher({ ...options, requestTimeoutMs, signal: this.#stopping.signal });
     this.#slots = new FetchSlots({ max: maxFetches, maxStrangers: Math.ceil((maxFetches * 3) / 4) });
     this.#pauses = new Pauses({ maxServers: 5 * maxServers, minRefetchMs });
     this.#known = new LruMap(maxServers);
@@ -134,9 +137,9 @@ export class KeyRing {
     return this.#documents.get(server)?.text ?? null;
   }
 
-  /** Resolves when no fetch is under way, having kept nothing of those that were. To be called once the client is closed. */
+  /** Ends the fetches that are under way, and resolves when nothing uses the store any more. Nothing is fetched afterwards. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort();
     await Promise.all(this.#inFlight.values());
   }
 
@@ -164,7 +167,7 @@ export class KeyRing {
     const running = this.#inFlight.get(server);
     if (running !== undefined) return running;
     const isPaused = this.#pauses.isOn(server, this.#options.clock.now());
-    const release = isPaused || this.#isStopped ? null : this.#slots.take(isStranger);
+    const release = isPaused || this.#stopping.signal.aborted ? null : this.#slots.take(isStranger);
     if (release === null) {
       if (keyId !== null) this.#lookups.inc({ outcome: isPaused ? 'paused' : 'busy' });
       return Promise.resolve(null);
@@ -180,7 +183,7 @@ export class KeyRing {
   async #fetchNow(server: ServerName, keyId: string | null, isStranger: boolean): Promise<KnownKeys | null> {
     const { clock, logger } = this.#options;
     const result = await this.#fetcher.fetch(server, keyId);
-    if (this.#isStopped) return null;
+    if (this.#stopping.signal.aborted) return null;
     this.#fetches.inc({ source: result.source ?? 'nobody' });
     const now = clock.now();
     if (result.source === null) {
