@@ -45,7 +45,6 @@ export function measureMemory(population = MEMORY_POPULATION): MemoryResult {
 function populateAndPublish(engine: PresenceEngine, population: PopulationOptions): number {
   const { rooms, connected } = populate(engine, population);
   engine.publish(engine.takeChanges());
-  engine.takeJoins(START_TS);
   engine.drainUnpersisted();
   // Two periods of polling: nobody's token is older than the mass login any more.
   for (let period = 1; period <= 3; period++) {

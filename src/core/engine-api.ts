@@ -103,6 +103,14 @@ export interface TurnChanges {
   readonly position: number;
 }
 
+export interface TakenTurn extends TurnChanges {
+  /**
+   * Remote servers, and the local users' states that joins of this turn bring them: as they are shown, to be sent at once. Users whose
+   * update is not published yet are left out: it goes to the new servers when it is.
+   */
+  readonly joins: ReadonlyMap<ServerName, readonly UserPresenceState[]>;
+}
+
 /** Who is to be told now. */
 export interface Deliveries {
   /** Dense ids of connected local observers that have something new, each once. */

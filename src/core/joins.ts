@@ -41,14 +41,14 @@ export class Joins {
   }
 
   /** Server → states, each user once a server; forgets the joins. Users whose update is being made durable come with that. */
-  take(now: number): ReadonlyMap<ServerName, readonly UserPresenceState[]> {
+  take(): ReadonlyMap<ServerName, readonly UserPresenceState[]> {
     if (this.#joined.size === 0) return NOTHING;
     const joins = this.#joined;
     this.#joined = new Map();
     const pushes = new Map<number, Map<number, UserPresenceState>>();
     for (const [room, joined] of joins) {
       const servers = this.#rooms.remoteServers(room);
-      if (servers !== undefined) this.#pushRoom(room, joined, servers, now, pushes);
+      if (servers !== undefined) this.#pushRoom(room, joined, servers, pushes);
     }
     const named = new Map<ServerName, readonly UserPresenceState[]>();
     for (const [server, states] of pushes) named.set(this.#users.servers.name(server), [...states.values()]);
@@ -59,7 +59,6 @@ export class Joins {
     room: number,
     joined: ReadonlySet<number>,
     servers: ReadonlyMap<number, number>,
-    now: number,
     pushes: Map<number, Map<number, UserPresenceState>>,
   ): void {
     const users = this.#users;
@@ -80,7 +79,8 @@ export class Joins {
     const fresh = [...arrived].filter(([server, count]) => servers.get(server) === count).map(([server]) => server);
     if (fresh.length === 0) return;
     for (const uid of this.#rooms.members.values(room)) {
-      if (users.isLocal(uid) && !joined.has(uid) && this.#isWorthPushing(uid, now - RECENT_MS)) push(uid, fresh);
+      if (users.isLocal(uid) && !joined.has(uid) && this.#isWorthPushing(uid, this.#turn.latestTs - RECENT_MS))
+        push(uid, fresh);
     }
   }
 

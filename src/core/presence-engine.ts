@@ -21,6 +21,7 @@ import type {
   RoutingAnswer,
   StoredRow,
   SyncClaim,
+  TakenTurn,
   TurnChanges,
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
@@ -57,6 +58,7 @@ export class PresenceEngine {
    * back. In `disabled` mode everybody becomes offline, as changes to be told.
    */
   restore(rows: Iterable<StoredRow>, now: number): void {
+    this.#parts.turn.at(now);
     for (const { state, position, routedTo, routedPosition } of rows) {
       const uid = this.#parts.users.intern(state.userId);
       this.#parts.users.position[uid] = position;
@@ -64,9 +66,10 @@ export class PresenceEngine {
       const targets = [...new Set(routedTo.map((target) => this.#parts.users.intern(target)))].sort((a, b) => a - b);
       this.#parts.kept.replace(uid, targets, routedPosition);
     }
+    this.remote.noteRestored();
   }
 
-  /** Idempotent. Excluded rooms are ignored. What it means for other servers is part of the next `takeJoins`. */
+  /** Idempotent. Excluded rooms are ignored. What it means for other servers is part of the turn's changes. */
   join(userId: UserId, roomId: RoomId): void {
     if (this.#parts.rooms.isExcluded(roomId)) return;
     const uid = this.#parts.users.intern(userId);
@@ -177,19 +180,12 @@ export class PresenceEngine {
   }
 
   /** Ends the turn. Every result with updates is to be published, in order, when it is durable. */
-  takeChanges(): TurnChanges {
-    return this.#parts.turn.take((uid) => this.#parts.records.rearm(uid));
+  takeChanges(): TakenTurn {
+    const changes = this.#parts.turn.take((uid) => this.#parts.records.rearm(uid));
+    return { ...changes, joins: this.#parts.joins.take() };
   }
 
   // Deliveries.
-
-  /**
-   * What the joins since the last call tell other servers; call it right after `takeChanges`, and send it at once. Updates that are not
-   * published yet are left out: they go to the new servers when they are.
-   */
-  takeJoins(now: number): Deliveries['servers'] {
-    return this.#parts.joins.take(now);
-  }
 
   /** Default routing of a durable turn: room mates, the user, those interested, and servers in the rooms. */
   publish(changes: TurnChanges): PublishResult {

@@ -34,6 +34,7 @@ export class Turn {
   readonly #shown = new Map<number, UserPresenceState>();
   /** Latest time any command of this turn was given. */
   #now = 0;
+  #latestTs = 0;
 
   constructor(users: UserTable, positions: Positions, counters: Counters, activeWindowMs: number) {
     this.#users = users;
@@ -45,6 +46,12 @@ export class Turn {
   /** Something happens at `now`, in this turn. */
   at(now: number): void {
     if (now > this.#now) this.#now = now;
+    this.#latestTs = now;
+  }
+
+  /** When something happened last, in this turn or before. */
+  get latestTs(): number {
+    return this.#latestTs;
   }
 
   /** Call before anything of the user's record is changed. */

@@ -60,7 +60,7 @@ describe('joins and other servers', () => {
       'server2: @old:test offline',
       'server2: @recent:test offline',
     ]);
-    await week.advance(1);
+    await week.advance(5_000);
     expect((await join(week, ROOM, BOB)).sort()).toEqual([
       'server3: @old-status:test offline',
       'server3: @recent:test offline',

@@ -11,6 +11,7 @@ import type {
   PresenceUpdate,
   StoredRow,
   SyncClaim,
+  TakenTurn,
   TurnChanges,
 } from '../../src/core/engine-api.ts';
 import { PresenceEngine } from '../../src/core/presence-engine.ts';
@@ -199,7 +200,7 @@ export class Play {
     const expected = this.model.take();
     this.answers.push(changes);
     this.#outstanding.push({ changes, expected });
-    this.#compareJoins();
+    this.#compareJoins(changes.joins);
     const byUser = (a: { userId: UserId }, b: { userId: UserId }): number => (a.userId < b.userId ? -1 : 1);
     deepStrictEqual(
       changes.updates
@@ -217,9 +218,8 @@ export class Play {
   }
 
   /** What joins tell servers: as it is shown, and nobody whose update is still to be published. */
-  #compareJoins(): void {
+  #compareJoins(pushed: TakenTurn['joins']): void {
     const { engine, model } = this;
-    const pushed = engine.takeJoins(this.now);
     const outstanding = new Set<UserId>();
     for (const { changes } of this.#outstanding) for (const { state } of changes.updates) outstanding.add(state.userId);
     this.#compareServers(pushed, model.takeJoins(this.now, outstanding));

@@ -121,7 +121,7 @@ export class EngineDriver {
     const changes = this.engine.takeChanges();
     this.updates = changes.updates;
     this.pings = changes.pings;
-    this.joins = this.engine.takeJoins(this.now);
+    this.joins = changes.joins;
     const published = this.engine.publish(changes);
     this.deliveries = published;
     this.keepAlives = published.keepAlives;
