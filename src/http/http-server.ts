@@ -114,7 +114,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     webResourceTimeoutMs: options.webResourceTimeoutMs ?? 30_000,
     slowReaderTimeoutMs: deadlines.slowReaderTimeoutMs,
     maxRequestBytes: options.limits.maxRequestBytes,
-    openResources: new OpenResources(options.metrics, requestMetrics),
+    openResources: new OpenResources(options.metrics),
     requestMetrics,
     connections,
     lifecycle,

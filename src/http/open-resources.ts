@@ -6,18 +6,15 @@
 import type { Metrics } from '../ports/metrics.ts';
 import { SharedHeaders } from './answer-head.ts';
 import type { Exchange } from './exchange.ts';
-import type { RequestMetrics } from './request-metrics.ts';
 
 const NO_STORE = new SharedHeaders(['Cache-Control', 'no-store']);
 const TEXT = ['Content-Type', 'text/plain; charset=utf-8'] as const;
 
 export class OpenResources {
   readonly #metrics: Metrics;
-  readonly #requestMetrics: RequestMetrics;
 
-  constructor(metrics: Metrics, requestMetrics: RequestMetrics) {
+  constructor(metrics: Metrics) {
     this.#metrics = metrics;
-    this.#requestMetrics = requestMetrics;
   }
 
   /** Whether `path` is one of ours on a listener with `resources`. */
@@ -32,7 +29,6 @@ export class OpenResources {
       exchange.send(200, NO_STORE, 'OK', TEXT);
       return;
     }
-    this.#requestMetrics.flush();
     this.#metrics.expose().then(
       ({ contentType, body }) => {
         exchange.send(200, NO_STORE, body, ['Content-Type', contentType]);

@@ -20,10 +20,20 @@ export type Labels = Readonly<Record<string, string>>;
 
 export interface Counter {
   inc(labels?: Labels, by?: number): void;
+  /** For what is counted often: the same labels each time, looked up once. */
+  of(labels: Labels): BoundCounter;
+}
+export interface BoundCounter {
+  inc(by?: number): void;
 }
 export interface Gauge {
   set(value: number, labels?: Labels): void;
 }
 export interface Histogram {
   observe(value: number, labels?: Labels): void;
+  /** For what is observed often: the same labels each time, looked up once. */
+  of(labels: Labels): BoundHistogram;
+}
+export interface BoundHistogram {
+  observe(value: number): void;
 }

@@ -7,7 +7,7 @@
 import { isPromise } from 'node:util/types';
 import type { CallbackContext, CallbackName } from '../module/callbacks.ts';
 import type { LogFields } from '../ports/logger.ts';
-import type { Labels } from '../ports/metrics.ts';
+import type { BoundCounter, BoundHistogram, Labels } from '../ports/metrics.ts';
 import type { CallbackLimits } from './callback-limits.ts';
 import { abortContext, LazyContext } from './lazy-context.ts';
 import { show, toPlainError } from './describe-value.ts';
@@ -47,7 +47,8 @@ export class CallbackRunner<Argument, Answer> {
   readonly #rest: Rest;
   readonly #log: LogGate;
   readonly #labels: Labels;
-  readonly #outcomes: ReadonlyMap<Outcome, Labels>;
+  readonly #seconds: BoundHistogram;
+  readonly #outcomes: ReadonlyMap<Outcome, BoundCounter>;
   readonly #section: number;
   readonly #running = new Set<Call>();
   readonly #drop: Drop;
@@ -59,7 +60,8 @@ export class CallbackRunner<Argument, Answer> {
     this.#rest = new Rest(limits);
     this.#log = new LogGate(host.clock, (fields, message) => host.logger.warn(fields, message));
     this.#labels = { module, callback };
-    this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, { ...this.#labels, outcome }]));
+    this.#seconds = host.metrics.seconds.of(this.#labels);
+    this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, host.metrics.calls.of({ ...this.#labels, outcome })]));
     this.#section = host.watchdog.section(module, callback, host.spec);
     this.#drop = (reason, value) => {
       host.metrics.dropped.inc({ ...this.#labels, reason });
@@ -182,11 +184,11 @@ export class CallbackRunner<Argument, Answer> {
 
   #observe(call: Call, outcome: Outcome): void {
     this.#count(outcome);
-    this.#host.metrics.seconds.observe(call.elapsedMs() / 1000, this.#labels);
+    this.#seconds.observe(call.elapsedMs() / 1000);
   }
 
   #count(outcome: Outcome): void {
-    this.#host.metrics.calls.inc(this.#outcomes.get(outcome));
+    this.#outcomes.get(outcome)?.inc();
   }
 }
 

@@ -15,12 +15,11 @@ export class MemoryMetrics implements Metrics {
 
   counter(options: MetricOptions): Counter {
     const { values } = this.#register(options.name, 'counter');
-    return {
-      inc: (labels = {}, by = 1) => {
-        const key = labelText(labels);
-        values.set(key, [(values.get(key)?.[0] ?? 0) + by]);
-      },
+    const inc: Counter['inc'] = (labels = {}, by = 1) => {
+      const key = labelText(labels);
+      values.set(key, [(values.get(key)?.[0] ?? 0) + by]);
     };
+    return { inc, of: (labels) => ({ inc: (by) => inc(labels, by) }) };
   }
 
   gauge(options: MetricOptions & { collect?: () => number }): Gauge {
@@ -30,14 +29,13 @@ export class MemoryMetrics implements Metrics {
 
   histogram(options: MetricOptions & { buckets: readonly number[] }): Histogram {
     const { values } = this.#register(options.name, 'histogram');
-    return {
-      observe: (value, labels = {}) => {
-        const key = labelText(labels);
-        const observed = values.get(key);
-        if (observed === undefined) values.set(key, [value]);
-        else observed.push(value);
-      },
+    const observe: Histogram['observe'] = (value, labels = {}) => {
+      const key = labelText(labels);
+      const observed = values.get(key);
+      if (observed === undefined) values.set(key, [value]);
+      else observed.push(value);
     };
+    return { observe, of: (labels) => ({ observe: (value) => observe(value, labels) }) };
   }
 
   async expose(): Promise<{ contentType: string; body: string }> {

@@ -44,6 +44,44 @@ describe('createPrometheusMetrics', () => {
     expect(body).toContain('thalamus_s_count{m="x"} 1');
   });
 
+  it('adds up buckets, keeps sets of labels apart, and has a metric without labels from the start', async () => {
+    const metrics = make();
+    metrics.histogram({ name: 'thalamus_empty', help: 'A', buckets: [1] });
+    const histogram = metrics.histogram({ name: 'synapse_s', help: 'A', buckets: [1, 2], labelNames: ['m', 'n'] });
+    const bound = histogram.of({ m: 'x', n: 'y' });
+    for (const value of [0.5, 1, 2, 2.5]) bound.observe(value);
+    histogram.observe(9, { m: 'xy', n: '' });
+    histogram.observe(1, { n: 'y', m: 'x' });
+    const { body } = await metrics.expose();
+    expect(body).toContain('thalamus_empty_bucket{le="+Inf"} 0\nthalamus_empty_sum 0\nthalamus_empty_count 0\n');
+    expect(body).toContain(
+      [
+        '# HELP synapse_s A',
+        '# TYPE synapse_s histogram',
+        'synapse_s_bucket{le="1",m="x",n="y",server_name="example.org"} 3',
+        'synapse_s_bucket{le="2",m="x",n="y",server_name="example.org"} 4',
+        'synapse_s_bucket{le="+Inf",m="x",n="y",server_name="example.org"} 5',
+        'synapse_s_sum{m="x",n="y",server_name="example.org"} 7',
+        'synapse_s_count{m="x",n="y",server_name="example.org"} 5',
+      ].join('\n'),
+    );
+    expect(body).toContain('synapse_s_count{m="xy",n="",server_name="example.org"} 1\n');
+  });
+
+  it('counts the same for labels that are looked up once, and refuses what makes no sense', async () => {
+    const metrics = make();
+    const counter = metrics.counter({ name: 'thalamus_a', help: 'A', labelNames: ['m'] });
+    const bound = counter.of({ m: 'x' });
+    bound.inc();
+    counter.inc({ m: 'x' }, 2);
+    bound.inc(3);
+    expect((await metrics.expose()).body).toContain('thalamus_a_total{m="x"} 6\n');
+    expect(() => bound.inc(-1)).toThrow(RangeError);
+    expect(() => counter.inc({ other: 'x' })).toThrow('no label other');
+    const histogram = metrics.histogram({ name: 'thalamus_s', help: 'A', buckets: [1] });
+    expect(() => histogram.observe(Number.NaN)).toThrow(RangeError);
+  });
+
   it('gives the same metric to whoever asks again, and refuses another kind', async () => {
     const metrics = make();
     metrics.counter({ name: 'thalamus_a', help: 'A' }).inc();

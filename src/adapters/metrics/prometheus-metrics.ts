@@ -4,14 +4,9 @@
  * Metrics that carry the reference server's names also carry its label `server_name`, added when somebody scrapes, so that counting
  * costs nothing more. Counters are exposed with the suffix `_total`, whether or not their name has it already.
  */
-import {
-  collectDefaultMetrics,
-  Counter as PromCounter,
-  Gauge as PromGauge,
-  Histogram as PromHistogram,
-  Registry,
-} from 'prom-client';
-import type { Counter, Gauge, Histogram, MetricOptions, Metrics } from '../../ports/metrics.ts';
+import { collectDefaultMetrics, Gauge as PromGauge, Registry } from 'prom-client';
+import type { Gauge, MetricOptions, Metrics } from '../../ports/metrics.ts';
+import { PlainCounter, PlainHistogram } from './plain-metrics.ts';
 
 export interface PrometheusOptions {
   readonly serverName: string;
@@ -50,28 +45,20 @@ export function createPrometheusMetrics({ serverName, processMetrics = true }: P
   return {
     counter: (options) => {
       const name = options.name.endsWith('_total') ? options.name : `${options.name}_total`;
-      return once('counter', name, () => wrapCounter(new PromCounter(configuration(name, options))));
+      return once('counter', name, () => new PlainCounter(configuration(name, options)));
     },
     gauge: (options) =>
       once('gauge', options.name, () => makeGauge(configuration(options.name, options), options.collect)),
     histogram: (options) =>
-      once('histogram', options.name, () => {
-        const buckets = [...options.buckets];
-        return wrapHistogram(new PromHistogram({ ...configuration(options.name, options), buckets }));
-      }),
+      once(
+        'histogram',
+        options.name,
+        () => new PlainHistogram({ ...configuration(options.name, options), buckets: options.buckets }),
+      ),
     expose: async () => {
       const texts = await Promise.all([reference.metrics(), own.metrics()]);
       const body = texts.map((text) => text.trimEnd()).filter((text) => text !== '');
       return { contentType: own.contentType, body: `${body.join('\n')}\n` };
-    },
-  };
-}
-
-function wrapCounter(counter: PromCounter): Counter {
-  return {
-    inc: (labels, by) => {
-      if (labels === undefined) counter.inc(by);
-      else counter.inc(labels, by);
     },
   };
 }
@@ -91,15 +78,6 @@ function makeGauge(configuration: ConstructorParameters<typeof PromGauge>[0], co
     set: (value, labels) => {
       if (labels === undefined) gauge.set(value);
       else gauge.set(labels, value);
-    },
-  };
-}
-
-function wrapHistogram(histogram: PromHistogram): Histogram {
-  return {
-    observe: (value, labels) => {
-      if (labels === undefined) histogram.observe(value);
-      else histogram.observe(labels, value);
     },
   };
 }
