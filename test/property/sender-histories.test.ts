@@ -94,7 +94,7 @@ describe('FederationSender', () => {
         }
         expect(world.stats).toMatchObject({ destinations: 0, states: 0, openTransactions: 0, bytesInFlight: 0 });
       }),
-      { numRuns: 200 },
+      { numRuns: 300 },
     );
   }, 120_000);
 });
@@ -210,7 +210,7 @@ class World {
 
   async #advance(ms: number): Promise<void> {
     const untilTs = this.clock.now() + ms;
-    for (const { atTs } of [...this.#late]) {
+    for (const { atTs } of this.#late.slice()) {
       if (atTs > untilTs) continue;
       await this.clock.advance(Math.max(0, atTs - this.clock.now()));
       this.#handOver();

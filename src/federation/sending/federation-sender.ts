@@ -3,6 +3,7 @@
  *
  * One record per destination with work (destination.ts), one heap of deadlines and one timer for all of them, one line for those whose
  * time has come (start-line.ts), one courier for what is open (courier.ts), and a checkpoint for the next start (checkpoint.ts).
+ * (Over 300 lines: start, stop and everything in between are one order of events.)
  */
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import { isServerName, type ServerName } from '../../matrix/identifiers.ts';
@@ -229,25 +230,31 @@ export class FederationSender implements FederationTransport {
     const courier = this.#courier;
     if (courier === null || this.#phase === 'new' || this.#phase === 'stopped') return;
     const now = this.#parts.clock.now();
-    const { deadlines, line } = this.#table;
+    const table = this.#table;
+    const { deadlines, line } = table;
     if (this.#checkpoint.hasChanges) this.#wantCheckpoint(now);
     for (let due = deadlines.take(now); due !== null; due = deadlines.take(now)) this.#due(due, now);
-    for (let next = line.take(now, this.#table.room); next !== null; next = line.take(now, this.#table.room)) {
-      next.phase = 'waiting';
-      if (this.#phase === 'running' || isQuick(next)) void courier.attempt(next).then(() => this.#attempted(next));
+    for (let ready = line.take(now, table.room); ready !== null; ready = line.take(now, table.room)) {
+      ready.phase = 'waiting';
+      if (this.#phase === 'running' || isQuick(ready)) this.#attempt(courier, ready);
     }
     if (now >= this.#checkpointDueTs) {
       this.#checkpointDueTs = Infinity;
       this.#saving = this.#saving.then(() => this.#save());
     }
-    this.#arm(Math.min(deadlines.nextTs, line.nextTs(this.#table.room), this.#checkpointDueTs));
+    this.#arm(Math.min(deadlines.nextTs, line.nextTs(table.room), this.#checkpointDueTs));
     if (this.#isDrained) this.#onDrained?.();
   }
 
-  #attempted(destination: Destination): void {
-    // At the end nothing waits for company.
-    if (this.#phase === 'stopping') this.#hurry(destination);
-    this.#turn();
+  #attempt(courier: Courier, destination: Destination): void {
+    courier
+      .attempt(destination)
+      .then(() => {
+        // At the end nothing waits for company.
+        if (this.#phase === 'stopping') this.#hurry(destination);
+        this.#turn();
+      })
+      .catch((err: unknown) => this.#parts.logger.error({ err }, 'the sender of presence failed'));
   }
 
   #hurry(destination: Destination): void {
