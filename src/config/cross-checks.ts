@@ -30,6 +30,7 @@ export function crossCheck(values: Values): { errors: Finding[]; warnings: Findi
       ...checkModuleNames(values),
       ...checkPresenceWriter(values),
       ...checkKeepAliveSpread(values),
+      ...checkKeyServers(values),
     ],
     warnings: [...warnOfRooms(values), ...warnOfGrace(values, presence), ...warnOfIdleFederation(values)],
   };
@@ -120,6 +121,19 @@ function* checkKeepAliveSpread(values: Values): Generator<Finding> {
     ['federation_presence', 'keep_alive_spread'],
     'must be at most 3m: other servers forget presence after 30 minutes',
   ];
+}
+
+/** Without its key and without certificates, whoever answers in its place would be believed about everybody's keys. */
+function* checkKeyServers(values: Values): Generator<Finding> {
+  const verifies = values['federation_verify_certificates'];
+  if (verifies === undefined || isOn(verifies)) return;
+  const servers = Array.isArray(values['trusted_key_servers']) ? values['trusted_key_servers'] : [];
+  for (const [index, server] of servers.entries()) {
+    if (!isMapping(server) || server['verify_keys'] !== undefined || isOn(server['accept_keys_insecurely'])) continue;
+    const message =
+      'needs verify_keys where federation_verify_certificates is off; if that is meant, set accept_keys_insecurely: true';
+    yield [['trusted_key_servers', index], message];
+  }
 }
 
 function* warnOfRooms(values: Values): Generator<Finding> {

@@ -449,6 +449,30 @@ describe('federation', () => {
       ]
     `);
   });
+
+  it('wants key servers whose answers can be checked', () => {
+    const text = (lines: string) => `${listening}federation_verify_certificates: false\ntrusted_key_servers:\n${lines}`;
+    const key = 'XSl0kuyvrXNj6A+7/tkrB9sxSbRi08Of5uRhxOqZtEQ';
+    expect(
+      problemsOf(
+        text(
+          [
+            '- {server_name: a.org}',
+            '- {server_name: b.org, accept_keys_insecurely: true}',
+            `- {server_name: c.org, verify_keys: {"ed25519:a": "${key}="}}`,
+            '- {server_name: d.org, verify_keys: {"ed25519:a": short}}',
+          ].join('\n'),
+        ),
+      ).map((problem) => problem.slice(0, 90)),
+    ).toMatchInlineSnapshot(`
+      [
+        "thalamus.yaml:5:3: trusted_key_servers[0]: needs verify_keys where federation_verify_certi",
+        "thalamus.yaml:8:51: trusted_key_servers[3].verify_keys["ed25519:a"]: must be a public key:",
+      ]
+    `);
+    expect(problemsOf(`${listening}trusted_key_servers: [{server_name: a.org}]`)).toEqual([]);
+    expect(problemsOf(`${listening}old_signing_keys: {"ed25519:a": {key: x, expired_ts: 1}}`)).toHaveLength(1);
+  });
 });
 
 describe('database', () => {

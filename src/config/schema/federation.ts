@@ -24,6 +24,10 @@ const ipRange = () => checkedText(isIpRange, 'must be an IP address or range, su
 const pattern = () =>
   checkedText(isServerPattern, 'must be a server name, in which * stands for anything, such as "*.example.org"');
 
+const publicKey = () =>
+  checkedText((value) => PUBLIC_KEY.test(value), 'must be a public key: 32 bytes in base64, which are 43 characters');
+const PUBLIC_KEY = /^[A-Za-z0-9+/_-]{43}=?$/;
+
 const dnsServer = () =>
   checkedText(isDnsServer, 'must be the address of a DNS server, such as "10.0.0.53" or "127.0.0.1:5353"');
 
@@ -35,7 +39,7 @@ export const federationKeys = {
     .meta({ description: "The file with this server's signing key.", example: 'example.org.signing.key' }),
   old_signing_keys: mapping(
     section({
-      key: text().meta({ description: 'The public key, in unpadded base64.' }),
+      key: publicKey().meta({ description: 'The public key, in unpadded base64.' }),
       expired_ts: wholeNumber({ min: 0 }).meta({ description: 'When it expired, in milliseconds since 1970.' }),
     }),
   )
@@ -48,7 +52,9 @@ export const federationKeys = {
   trusted_key_servers: list(
     section({
       server_name: serverName().meta({ description: 'The name of the server.', example: 'example.org' }),
-      verify_keys: mapping(text()).optional().meta({ description: 'Its public keys by their id, in unpadded base64.' }),
+      verify_keys: mapping(publicKey())
+        .optional()
+        .meta({ description: 'Its public keys by their id, in unpadded base64.' }),
       accept_keys_insecurely: flag()
         .optional()
         .meta({ description: 'Whether its unsigned answers are trusted.', example: false }),
