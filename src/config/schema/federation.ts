@@ -15,7 +15,6 @@ import {
   mapping,
   positiveNumber,
   section,
-  text,
   wholeNumber,
 } from '../fields.ts';
 
