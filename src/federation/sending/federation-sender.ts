@@ -35,6 +35,9 @@ export interface FederationSenderParts {
   readonly options?: Partial<FederationSenderOptions>;
 }
 
+/** Timers take 24 days at most; one that is early changes nothing. */
+const MAX_TIMER_MS = 86_400_000;
+
 export class FederationSender implements FederationTransport {
   readonly #parts: FederationSenderParts;
   readonly #options: FederationSenderOptions;
@@ -285,7 +288,7 @@ export class FederationSender implements FederationTransport {
         this.#timerTs = Infinity;
         this.#turn();
       },
-      Math.max(0, ts - clock.now()),
+      Math.min(Math.max(0, ts - clock.now()), MAX_TIMER_MS),
     );
   }
 

@@ -50,6 +50,22 @@ describe('a destination that fails', () => {
     expect(pauses.slice(0, 22)).toEqual([...quick, ...rests]);
   });
 
+  it('sets no timer that is longer than timers can be', async () => {
+    const rig = new SenderRig({ options: { maxRetryIntervalMs: 90 * 24 * HOUR, minRetryIntervalMs: 60 * 24 * HOUR } });
+    switchable(rig).deed = 'failed';
+    const { setTimeout } = rig.clock;
+    let longest = 0;
+    rig.clock.setTimeout = (callback, delayMs) => {
+      longest = Math.max(longest, delayMs);
+      return setTimeout.call(rig.clock, callback, delayMs);
+    };
+    await rig.start();
+    rig.tell(PEER, rig.state('alice'));
+    await rig.clock.advance(100 * 24 * HOUR);
+    expect(rig.peers.attempts).toHaveLength(12);
+    expect(longest).toBeLessThan(2 ** 31);
+  });
+
   it('that is back within seconds gets everything within seconds', async () => {
     const rig = new SenderRig();
     const peer = switchable(rig);
@@ -442,6 +458,16 @@ describe('a restart', () => {
     expect(rig.peers.attempts).toHaveLength(before + 1);
     await rig.clock.advance(MINUTE);
     expect((await rig.store.loadAll())[0]?.failures).toBe((row?.failures ?? 0) + 1);
+  });
+
+  it('does not wait longer than the longest rest, though the clock was set back', async () => {
+    const rig = new SenderRig();
+    const retryAtTs = rig.clock.now() + 400 * 24 * HOUR;
+    await rig.store.save([{ destination: PEER, failures: 12, retryAtTs, retryIntervalMs: HOUR, owedSinceTs: 1 }]);
+    rig.engine.set(rig.state('alice'));
+    await rig.start();
+    await rig.clock.advance(8 * 24 * HOUR);
+    expect(rig.peers.view(PEER).size).toBe(1);
   });
 
   it('of many dead destinations does not try them all at once', async () => {
