@@ -2,7 +2,7 @@
  * Reads a request's body up to a limit, and parses JSON that strangers wrote.
  *
  * Limits: bytes of one body, bytes of all bodies that are held at one moment (so that a thousand slow uploads cannot fill the
- * memory; see body-budget.ts), and nesting (so that nobody's recursion overflows the stack).
+ * memory; see body-budget.ts), nesting (so that nobody's recursion overflows the stack), and the number of values (time and memory).
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
@@ -12,6 +12,8 @@ import { findHeader } from './headers.ts';
 
 /** Arrays and objects inside one another. JSON of the specification's objects is a handful deep. */
 const MAX_JSON_DEPTH = 200;
+/** Values in arrays and objects. A body of them costs a hundred times its size to parse; JSON of the specification has a few thousand. */
+const MAX_JSON_VALUES = 200_000;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -98,14 +100,12 @@ function readStream(
   });
 }
 
-/** @throws MatrixError 400 `M_NOT_JSON`, or `M_BAD_JSON` when it nests too deeply. */
+/** @throws MatrixError 400 `M_NOT_JSON`, or `M_BAD_JSON` when it nests too deeply or has too many values. */
 export function parseJson(body: Buffer): unknown {
   if (body.length === 0) throw new MatrixError(400, 'M_NOT_JSON', 'The request has no body');
   if (!isUtf8(body)) throw new MatrixError(400, 'M_NOT_JSON', 'The body is not UTF-8');
   const text = body.toString('utf8');
-  if (text.length > MAX_JSON_DEPTH && nestsTooDeeply(text)) {
-    throw new MatrixError(400, 'M_BAD_JSON', 'The body nests too deeply');
-  }
+  if (text.length > MAX_JSON_DEPTH) refuseBombs(text);
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -125,9 +125,10 @@ function hasTransferEncoding(request: IncomingMessage): boolean {
   return findHeader(request.rawHeaders, 'transfer-encoding') !== undefined;
 }
 
-/** One pass over the text; brackets inside strings do not count. */
-function nestsTooDeeply(text: string): boolean {
+/** One pass over the text; brackets and commas inside strings do not count. */
+function refuseBombs(text: string): void {
   let depth = 0;
+  let values = 0;
   for (let i = 0; i < text.length; i++) {
     switch (text.charCodeAt(i)) {
       case 0x22 /* " */:
@@ -135,16 +136,19 @@ function nestsTooDeeply(text: string): boolean {
         break;
       case 0x5b /* [ */:
       case 0x7b /* { */:
-        if (++depth > MAX_JSON_DEPTH) return true;
+        values++;
+        if (++depth > MAX_JSON_DEPTH) throw new MatrixError(400, 'M_BAD_JSON', 'The body nests too deeply');
         break;
       case 0x5d /* ] */:
       case 0x7d /* } */:
         depth--;
         break;
+      case 0x2c /* , */:
+        if (++values > MAX_JSON_VALUES) throw new MatrixError(400, 'M_BAD_JSON', 'The body has too many values');
+        break;
       default:
     }
   }
-  return false;
 }
 
 /** The index of the quote that ends the string that starts at `start`. */

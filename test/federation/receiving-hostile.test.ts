@@ -105,7 +105,7 @@ describe('who is not proved', () => {
     const large = JSON.stringify({ pdus: [], padding: 'x'.repeat(4_000_000) });
     expect((await lie(rig, hostile, honest, large)).status).toBe(401);
     const { status, body } = await lie(rig, hostile, honest, '{}');
-    expect([status, Math.round(body.retry_after_ms / 1000)]).toEqual([429, 13]);
+    expect([status, Math.round(body.retry_after_ms / 1000)]).toEqual([429, 196]);
     expect((await lie(rig, hostile, honest, '{}', THERE)).status).toBe(401);
   });
 
@@ -204,6 +204,35 @@ describe('a server that floods', () => {
     await until(() => rig.metrics.value('thalamus_federation_rate_limited', { action: 'sleep' }) === 1);
     await rig.presence.advance(500);
     expect((await late).status).toBe(200);
+  });
+
+  it('sends only so much in large bodies, and small ones all the while', async () => {
+    const { rig, hostile, refused } = await start();
+    const large = (i: number) => hostile.send({ padding: 'x'.repeat(5_200_000) }, `large${i}`);
+    for (let i = 0; i < 4; i++) expect(await large(i)).toEqual(OK);
+    const { status, body } = await large(4);
+    expect([status, body.errcode, body.retry_after_ms > 0, refused('body')]).toEqual([
+      429,
+      'M_LIMIT_EXCEEDED',
+      true,
+      1,
+    ]);
+    expect(await hostile.push(online(hostile), 'small')).toEqual(OK);
+    await rig.presence.advance(body.retry_after_ms);
+    expect(await large(4)).toEqual(OK);
+  });
+
+  it('is not let in with bodies that take seconds to parse', async () => {
+    const { rig, hostile } = await start();
+    const bombs = [`{"a":[${'[],'.repeat(1_500_000)}1]}`, `{"a":[${'{"b":1,"a":2},'.repeat(300_000)}1]}`];
+    for (const bomb of bombs) {
+      const startedAt = performance.now();
+      const { status, body } = await hostile.sendText(bomb);
+      expect([status, body.errcode]).toEqual([400, 'M_BAD_JSON']);
+      // Without the limit it is seconds.
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+      await rig.presence.advance(60 * 60_000);
+    }
   });
 
   it('is held to so many entries of a transaction', async () => {

@@ -35,7 +35,7 @@ describe('FailureGuard', () => {
 
   it('charges for large bodies', () => {
     const { guard } = setUp();
-    guard.begin(HERE, 'a.example').failed(10 * 65_536);
+    guard.begin(HERE, 'a.example').failed(10 * 16_384);
     expect(() => guard.begin(HERE, 'a.example')).toThrow(limited(7_000));
   });
 

@@ -32,8 +32,8 @@ interface Bucket {
   ts: number;
 }
 
-/** A body of this size costs as much to parse and hash as the rest of an attempt together. */
-const BYTES_PER_UNIT = 65_536;
+/** A body of this size costs about as much to check as the rest of an attempt together, and many times as much if it was made for that. */
+const BYTES_PER_UNIT = 16_384;
 
 export class FailureGuard {
   readonly #clock: FailureGuardOptions['clock'];

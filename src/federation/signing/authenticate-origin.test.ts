@@ -38,6 +38,26 @@ describe('authenticateOrigin', () => {
     }
   });
 
+  it('parses a body only when its text is not what was signed, and a large one not even then', async () => {
+    let parsed = 0;
+    const lazily = (contentText: string) => ({
+      contentText,
+      content: undefined,
+      parse: () => {
+        parsed += 1;
+        return JSON.parse(contentText) as unknown;
+      },
+    });
+    const large = { ...content, padding: 'x'.repeat(300_000) };
+    const spaced = JSON.stringify(large, null, 1);
+    const authorization = header({ content: large });
+    expect(await ask({ authorization, ...lazily(canonicalJson(large)) })).toBe(PEER);
+    await refused({ authorization, ...lazily(spaced) }, 401, 'does not match');
+    expect(parsed).toBe(0);
+    expect(await ask({ authorization: header(), ...lazily(JSON.stringify(content, null, 1)) })).toBe(PEER);
+    expect(parsed).toBe(1);
+  });
+
   it('accepts a request of an old server that names no destination, and only if it was signed for us', async () => {
     const old = (text: string) => text.replace(/destination="[^"]*",/, '');
     expect(await ask({ authorization: old(header()), content })).toBe(PEER);

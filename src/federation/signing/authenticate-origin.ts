@@ -22,6 +22,8 @@ export interface IncomingRequest {
   readonly content?: unknown;
   /** The body as it came, which must be the text that `content` was parsed from. */
   readonly contentText?: string;
+  /** Parses `contentText`, in place of `content`: asked only when the text as it came is not what was signed. */
+  readonly parse?: () => unknown;
 }
 
 /** Where keys come from: the `KeyRing`. */
@@ -29,6 +31,8 @@ export interface PeerKeys {
   find(origin: ServerName, keyId: string): Promise<PeerKey | null>;
 }
 
+/** Larger bodies must come as they were signed: to parse and write them costs far more than to check a signature, and a liar can ask for it. */
+const MAX_REWRITTEN_LENGTH = 262_144;
 /** One is usual; a server that is changing its key may send two. */
 const MAX_HEADERS = 4;
 
@@ -119,14 +123,17 @@ function isSigned(
   signature: string,
   publicKey: string,
 ): boolean {
-  const { method, uri, content, contentText } = request;
+  const { method, uri, content, contentText, parse } = request;
   const matches = (text: string | undefined): boolean => {
     const signed = requestText({ method, uri, ...names, ...(text === undefined ? {} : { contentText: text }) });
     return verifySignature(signed, signature, publicKey);
   };
-  if (content === undefined) return matches(undefined);
-  if (contentText !== undefined && matches(contentText)) return true;
-  const canonical = canonicalOf(content);
+  if (content === undefined && parse === undefined) return matches(undefined);
+  if (contentText !== undefined) {
+    if (matches(contentText)) return true;
+    if (contentText.length > MAX_REWRITTEN_LENGTH) return false;
+  }
+  const canonical = canonicalOf(parse === undefined ? content : parse());
   return canonical !== null && canonical !== contentText && matches(canonical);
 }
 

@@ -4,6 +4,7 @@
  * In the order of what it costs: the header's names, what has failed from that address, whether there is a key, and only then the body and its
  * signature. Limits per server are counted for those who have proved who they are, so that a liar cannot use up another's.
  */
+import type { ByteAllowance } from '../../federation/receiving/byte-allowance.ts';
 import type { FailureGuard } from '../../federation/receiving/failure-guard.ts';
 import type { OriginLimits } from '../../federation/receiving/origin-limits.ts';
 import {
@@ -26,6 +27,7 @@ export interface FederationGateOptions {
   readonly isAllowed: (server: ServerName) => boolean;
   readonly guard: FailureGuard;
   readonly limits: OriginLimits;
+  readonly largeBodies: ByteAllowance;
   /** A server has proved that it is there. */
   readonly onAlive: (origin: ServerName) => void;
   readonly metrics: Metrics;
@@ -112,12 +114,13 @@ export class FederationGate {
       }
       reason = 'body';
       await request.readBody();
+      this.#options.largeBodies.take(addressGroup(request.ip), request.bodyBytes);
       readBytes = request.bodyBytes;
-      const content = request.body();
       reason = 'signature';
-      await proveClaim(claim, { method, uri, content, contentText: request.bodyText() }, keys, serverName);
+      const parse = once(() => request.body());
+      await proveClaim(claim, { method, uri, contentText: request.bodyText(), parse }, keys, serverName);
       attempt.verified();
-      return content;
+      return parse();
     } catch (error) {
       attempt.failed(readBytes);
       this.#count(reason);
@@ -137,4 +140,10 @@ export class FederationGate {
   #count(reason: RefusedReason): void {
     this.#refused.inc({ reason });
   }
+}
+
+/** Parsed when first asked for, and only once. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }

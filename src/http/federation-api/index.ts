@@ -2,6 +2,7 @@
  * The operations of the server-server API that this server answers, on listeners with the resource `federation`; everything else is
  * `M_UNRECOGNIZED`.
  */
+import { ByteAllowance } from '../../federation/receiving/byte-allowance.ts';
 import { FailureGuard } from '../../federation/receiving/failure-guard.ts';
 import { OriginLimits, type OriginRateLimit } from '../../federation/receiving/origin-limits.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -17,7 +18,7 @@ export { wellKnownServer } from './wellKnownServer.ts';
 
 /** What the operations need, together. */
 export interface FederationApiServices
-  extends Omit<FederationGateOptions, 'guard' | 'limits'>,
+  extends Omit<FederationGateOptions, 'guard' | 'largeBodies' | 'limits'>,
     Omit<QueryProfileServices, 'gate'>,
     Omit<SendTransactionServices, 'gate'>,
     GetServerKeyServices,
@@ -44,7 +45,12 @@ export function federationApiRoutes(services: FederationApiServices): Route[] {
       limited.inc({ action });
     },
   });
-  const gate = new FederationGate({ ...services, guard: new FailureGuard({ clock }), limits });
+  const gate = new FederationGate({
+    ...services,
+    guard: new FailureGuard({ clock }),
+    largeBodies: new ByteAllowance({ clock }),
+    limits,
+  });
   return [
     ...getServerKey(services),
     ...keyQuery(services),
