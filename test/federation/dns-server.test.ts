@@ -27,7 +27,7 @@ describe('startDnsServer', () => {
     expect(await resolver.resolve4('one.test')).toEqual(['127.0.0.1', '127.0.0.2']);
     expect(await resolver.resolve6('ONE.test')).toEqual(['::1']);
     expect(await resolver.resolve4('alias.test')).toEqual(['127.0.0.1', '127.0.0.2']);
-    expect(await resolver.resolveSrv('_matrix-fed._tcp.one.test')).toEqual([
+    expect(await resolver.resolveSrv('_matrix-fed._tcp.one.test')).toMatchObject([
       { name: 'one.test', port: 8449, priority: 10, weight: 5 },
     ]);
     expect(await resolver.resolveSrv('one.test').catch(codeOf)).toBe('ENODATA');

@@ -39,6 +39,15 @@ describe('certificates', () => {
     expect(server.seen).toEqual([]);
   });
 
+  it('accepts addresses however they are written, and no other ones', async () => {
+    const server = await fixture.serve({ ips: ['::1', '2001:db8::7'] }, { address: '::1' });
+    await get(fixture.client(), `[0:0:0:0:0:0:0:1]:${server.port}`);
+    const other = await fixture.serve({ ips: ['::2', '127.0.0.1'] }, { address: '::1' });
+    const failure = await failureOf(get(fixture.client(), `[::1]:${other.port}`));
+    expect(failure.kind).toBe('certificate');
+    expect(failure.message).toContain('it is for IP Address:0:0:0:0:0:0:0:2, IP Address:127.0.0.1');
+  });
+
   it('accepts a wildcard for one label', async () => {
     const server = await fixture.serve({ dnsNames: ['*.one.test'] });
     await get(fixture.client(), `sub.one.test:${server.port}`);

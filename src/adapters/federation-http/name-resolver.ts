@@ -102,7 +102,8 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
     },
     async srv(name) {
       try {
-        return await timely(name, current().resolveSrv(name));
+        const records = await timely(name, current().resolveSrv(name));
+        return records.map(({ name: target, port, priority, weight }) => ({ name: target, port, priority, weight }));
       } catch (error) {
         if (NO_RECORDS.has(codeOf(error))) return [];
         throw failureOf(name, error);

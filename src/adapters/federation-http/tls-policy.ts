@@ -3,6 +3,7 @@
  *
  * Configuration: `federation_verify_certificates`, `federation_certificate_verification_whitelist`, `federation_custom_ca_list`.
  */
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 
@@ -38,10 +39,16 @@ export function createTlsPolicy(options: TlsPolicyOptions): TlsPolicy {
   };
 }
 
-/** A common name does not count (RFC 9525, section 2), though Node would take it where there is nothing else. */
+/**
+ * A common name does not count (RFC 9525, section 2), though Node would take it where there is nothing else. Addresses are left to
+ * OpenSSL, because versions of Node differ about IPv6.
+ */
 function checkName(name: string, certificate: PeerCertificate): Error | undefined {
-  if (certificate.subjectaltname !== undefined) return checkServerIdentity(name, certificate);
-  return new Error('it names no host: it has no subjectAltName');
+  const { subjectaltname } = certificate;
+  if (subjectaltname === undefined) return new Error('it names no host: it has no subjectAltName');
+  if (isIP(name) === 0) return checkServerIdentity(name, certificate);
+  if (new X509Certificate(certificate.raw).checkIP(name) !== undefined) return undefined;
+  return new Error(`it is for ${subjectaltname}`);
 }
 
 function globExpression(glob: string): RegExp {
