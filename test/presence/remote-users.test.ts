@@ -247,6 +247,46 @@ describe('a stranger', () => {
     expect(alice.seen.map(([, content]) => content['status_msg'])).toEqual(['new']);
   });
 
+  it('an answer about an older state shows nobody a newer one that routers keep from them', async () => {
+    const router = new StubRouter();
+    const rig = await Rig.start({ router });
+    const alice = await rig.client(ALICE).watch();
+    const slow = later<Map<UserId, UserId[]>>();
+    router.route = () => slow.promise;
+    await rig.handler.receiveRemote('far', [entry(Q, { statusMsg: 'public' })]);
+    await rig.settle();
+    await rig.handler.receiveRemote('far', [entry(Q, { statusMsg: 'private' })]);
+    router.route = () => new Map();
+    slow.resolve(new Map([[Q, [ALICE]]]));
+    await rig.settle();
+    expect(alice.seen).toEqual([]);
+    expect(await rig.handler.canSee(ALICE, Q)).toBe(false);
+  });
+
+  it('stays one when a module sends them a snapshot', async () => {
+    const rig = await Rig.start({ router: new StubRouter() });
+    await rig.put(BOB, 'online');
+    await rig.handler.receiveRemote('far', [entry(Q, { statusMsg: 'hi' })]);
+    await rig.handler.sendLocalOnlinePresenceTo([Q]);
+    expect(rig.status(Q)).toMatchObject({ presence: 'online', status_msg: 'hi' });
+    expect([users(rig), strangers(rig)]).toEqual([1, 1]);
+  });
+
+  it('whom a module sets is what the module says, not what their server said before', async () => {
+    const router = interest();
+    const rig = await Rig.start({ router });
+    const alice = await rig.client(ALICE).watch();
+    await rig.handler.receiveRemote('far', [entry(Q, { statusMsg: 'server' })]);
+    await rig.handler.setPresenceForUsers(new Map([[Q, { state: 'unavailable', statusMsg: 'module' }]]));
+    expect(rig.status(Q)).toMatchObject({ presence: 'unavailable', status_msg: 'module' });
+    await rig.advance(5 * MINUTE);
+    expect(rig.status(Q)).toMatchObject({ presence: 'unavailable', status_msg: 'module' });
+    router.interest = () => [Q];
+    rig.handler.invalidateInterestedUsers();
+    await rig.settle();
+    expect(alice.lastOf(Q)).toMatchObject({ presence: 'unavailable', status_msg: 'module' });
+  });
+
   it('without a module nobody is kept', async () => {
     const rig = await Rig.start();
     await rig.handler.receiveRemote('far', [entry(Q)]);
@@ -397,16 +437,18 @@ describe('whom nobody can see any more', () => {
     expect(await rows(rig)).toEqual([ALICE, BOB]);
   });
 
-  it('stored users whom nobody sees go after a start, but can be seen again', async () => {
+  it('stored users are kept for half an hour after a start, until observers are back, and then go', async () => {
     const first = await Rig.start({ router: interest(Q) });
     await first.client(ALICE).watch();
     await first.handler.receiveRemote('far', [entry(Q)]);
     await first.handler.stop();
     const rig = await first.successor();
-    expect(users(rig)).toBe(1);
-    await rig.advance(5 * MINUTE);
-    expect(await rows(rig)).toEqual([]);
+    await rig.advance(25 * MINUTE);
+    expect(await rows(rig)).toEqual([Q]);
     expect([...(await rig.client(ALICE).sync()).keys()]).toEqual([Q]);
+    const other = await rig.successor();
+    await other.advance(40 * MINUTE);
+    expect(await rows(other)).toEqual([]);
   });
 
   it('rows are removed at last when the store failed, but not of whoever is back', async () => {
