@@ -323,6 +323,24 @@ describe('a destination that is back', () => {
     expect(rig.peers.view(PEER).size).toBe(1);
   });
 
+  it('and fails again before that was saved is still owed, after a kill, too', async () => {
+    const rig = new SenderRig({ options: { failuresBeforeCollapse: 1 } });
+    const peer = switchable(rig);
+    await rig.start();
+    peer.deed = 'failed';
+    rig.tell(PEER, rig.state('alice'));
+    await rig.clock.advance(6 * HOUR);
+    peer.deed = 'ok';
+    rig.sender.peerIsAlive(PEER);
+    await rig.clock.advance(1_000);
+    expect(rig.peers.view(PEER).size).toBe(1);
+    peer.deed = 'failed';
+    const toldTs = rig.clock.now();
+    rig.tell(PEER, rig.state('bob'));
+    await rig.clock.advance(2 * MINUTE);
+    expect(await rig.store.loadAll()).toMatchObject([{ destination: PEER, owedSinceTs: toldTs }]);
+  });
+
   it('of which nothing is owed any more is forgotten', async () => {
     const rig = new SenderRig();
     const peer = switchable(rig);
