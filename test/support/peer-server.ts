@@ -43,7 +43,8 @@ export async function startPeerServer(
   { address = '127.0.0.1', answer = answerNothing, keepAliveTimeoutMs = 60_000 }: PeerServerOptions = {},
 ): Promise<PeerServer> {
   const seen: SeenRequest[] = [];
-  const numbers = new Map<TLSSocket, number>();
+  const numbers = new WeakMap<TLSSocket, number>();
+  let connections = 0;
   const open = new Set<TLSSocket>();
 
   const server = createServer({ cert: certificate.cert, key: certificate.key }, (request, response) => {
@@ -68,7 +69,7 @@ export async function startPeerServer(
   });
   server.keepAliveTimeout = keepAliveTimeoutMs;
   server.on('secureConnection', (socket) => {
-    numbers.set(socket, numbers.size + 1);
+    numbers.set(socket, ++connections);
     open.add(socket);
     socket.on('close', () => open.delete(socket));
     socket.on('error', () => socket.destroy());
@@ -93,7 +94,7 @@ export async function startPeerServer(
     port: bound.port,
     seen,
     get connections() {
-      return numbers.size;
+      return connections;
     },
     get open() {
       return open.size;
