@@ -23,24 +23,17 @@ export interface SyncSessionParts {
 export const NO_SESSION: SyncSession = { end: () => undefined };
 
 export function beginSession(
-  { engine, committer, interest, now }: SyncSessionParts,
+  parts: SyncSessionParts,
   userId: UserId,
   deviceId: DeviceId,
   options: BeginSyncOptions,
 ): SyncSession | Promise<SyncSession> {
+  const { engine, committer, interest, now } = parts;
   const isNew = !engine.isConnected(userId);
   const isCounted = options.setPresence !== 'offline';
   engine.beginSync(userId, deviceId, claimOf(options), isCounted, now());
   committer.request();
-  let isOpen = true;
-  const session: SyncSession = {
-    end: () => {
-      if (!isOpen) return;
-      isOpen = false;
-      engine.endSync(userId, deviceId, isCounted, now());
-      committer.request();
-    },
-  };
+  const session = new OpenSession(parts, userId, deviceId, isCounted);
   let answered: void | Promise<void> = undefined;
   if (isNew) answered = interest?.begin(userId);
   else interest?.refresh(userId);
@@ -49,6 +42,29 @@ export function beginSession(
   // A state that could not be saved is no reason to refuse the sync: it is tried again.
   const saved = isTold ? undefined : committer.commit().catch(() => undefined);
   return Promise.all([saved, answered]).then(() => session);
+}
+
+class OpenSession implements SyncSession {
+  readonly #parts: SyncSessionParts;
+  readonly #userId: UserId;
+  readonly #deviceId: DeviceId;
+  readonly #isCounted: boolean;
+  #isOpen = true;
+
+  constructor(parts: SyncSessionParts, userId: UserId, deviceId: DeviceId, isCounted: boolean) {
+    this.#parts = parts;
+    this.#userId = userId;
+    this.#deviceId = deviceId;
+    this.#isCounted = isCounted;
+  }
+
+  end(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const { engine, committer, now } = this.#parts;
+    engine.endSync(this.#userId, this.#deviceId, this.#isCounted, now());
+    committer.request();
+  }
 }
 
 function claimOf({ setPresence, explicit, rateLimited }: BeginSyncOptions): SyncClaim | null {

@@ -87,7 +87,7 @@ class HistogramPlace implements BoundHistogram {
     if (!Number.isFinite(value)) throw new RangeError(`a histogram cannot observe ${value}`);
     let bucket = 0;
     while (bucket < this.bounds.length && value > (this.bounds[bucket] as number)) bucket++;
-    this.counts[bucket]! += 1;
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
     this.sum += value;
   }
 }
