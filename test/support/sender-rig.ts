@@ -38,8 +38,6 @@ export interface SentTransaction {
 /** What a peer does with one attempt. `lost`: it takes it, and the answer does not arrive. */
 export type Deed = 'ok' | 'lost' | 'failed' | 'limited' | 'not_tried' | 'never';
 
-export const FAILED: TransactionResult = { ok: false, reason: 'failed', retryAfterMs: null, detail: 'test' };
-
 /** All other servers: they take transactions as homeservers do, each id once. */
 export class FakePeers implements PeerTransactions {
   readonly attempts: SentTransaction[] = [];
@@ -50,7 +48,6 @@ export class FakePeers implements PeerTransactions {
   });
   maxOpen = 0;
   readonly open = new Set<ServerName>();
-  /** Attempts are refused without a trace once it is set: the process that made them is gone. */
   readonly #clock: ManualClock;
   readonly #bodies = new Map<string, string>();
   readonly #taken = new Set<string>();

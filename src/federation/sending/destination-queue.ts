@@ -76,9 +76,12 @@ export class DestinationQueue {
     return states.length - (this.#updates.size - before);
   }
 
-  /** Adds one that is owed, unless something newer waits. */
+  /** Adds one that is owed, unless something newer waits. Since when it is owed is the destination's concern. */
   addOwed(state: UserPresenceState, now: number): void {
-    if (!this.#updates.has(state.userId)) this.add([state], now);
+    if (this.#updates.has(state.userId)) return;
+    if (this.#updates.size === 0) this.sinceTs = now;
+    this.#updates.set(state.userId, state);
+    this.#tally.states++;
   }
 
   addKeepAlives(states: readonly UserPresenceState[], now: number, dueTs: number): void {

@@ -53,11 +53,11 @@ describe('a destination that fails', () => {
   it('sets no timer that is longer than timers can be', async () => {
     const rig = new SenderRig({ options: { maxRetryIntervalMs: 90 * 24 * HOUR, minRetryIntervalMs: 60 * 24 * HOUR } });
     switchable(rig).deed = 'failed';
-    const { setTimeout } = rig.clock;
+    const setTimer = rig.clock.setTimeout.bind(rig.clock);
     let longest = 0;
     rig.clock.setTimeout = (callback, delayMs) => {
       longest = Math.max(longest, delayMs);
-      return setTimeout.call(rig.clock, callback, delayMs);
+      return setTimer(callback, delayMs);
     };
     await rig.start();
     rig.tell(PEER, rig.state('alice'));
