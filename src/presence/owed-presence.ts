@@ -22,6 +22,8 @@ const SHARED_MS = 5_000;
 const MAX_SHARED = 8;
 /** An update may be told this long after the time it bears: store and routers come first. */
 const TOLD_LATE_MS = 60_000;
+/** What was told before is no news after a restart: at a first one with federation, that would be everybody who ever was online. */
+const MAX_AGE_MS = 7 * 24 * 60 * 60_000;
 const NO_ANSWER: RoutingAnswer = new Map();
 
 export interface OwedOptions extends Background {
@@ -73,7 +75,8 @@ export class OwedPresenceReader {
 
   /** Tells servers again of local users whom they were told of at or after `sinceTs`; resolves when all is handed over. */
   async resendSince(local: LocalUsers, sinceTs: number): Promise<void> {
-    for await (const { updates, answer } of this.#pass(local, { sinceTs: sinceTs - TOLD_LATE_MS, present: false })) {
+    const fromTs = Math.max(sinceTs - TOLD_LATE_MS, this.#options.clock.now() - MAX_AGE_MS);
+    for await (const { updates, answer } of this.#pass(local, { sinceTs: fromTs, present: false })) {
       const newest = updates.filter((update) => local.isNewest(update));
       this.#send(local.tellServersAgain(newest));
       this.#send(local.tellRoutedServersAgain(newest, answer));

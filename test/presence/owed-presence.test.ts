@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/adapters/memory/manual-clock.ts';
 import type { RoutingAnswer } from '../../src/core/engine-api.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import type { ServerName, UserId } from '../../src/matrix/identifiers.ts';
@@ -183,6 +184,19 @@ describe('after a restart', () => {
     expect(sent(next)).toEqual([`island: ${ALICE} online`, `island: ${BOB} offline`, `mainland: ${ALICE} online`]);
     expect(next.federation.keptAlive).toEqual([]);
     expect(bob.seen).toEqual([]);
+  });
+
+  it('who went offline more than a week ago is no news, even when nothing is known about what was delivered', async () => {
+    const rig = await Rig.start();
+    rig.rooms.join(ROOM, ALICE, BOB, FAR);
+    await rig.put(BOB, 'offline', 'old');
+    await rig.advance(MINUTE);
+    await rig.put(ALICE, 'offline', 'newer');
+    await rig.settle();
+    const next = await rig.successor({ clock: new ManualClock(rig.clock.now() + 7 * 24 * 60 * MINUTE) });
+    next.handler.resendSince(0);
+    await next.settle();
+    expect(sent(next)).toEqual([`island: ${ALICE} offline`]);
   });
 
   it('an update that was told late, after store and routers, is not forgotten; an old one is not repeated', async () => {
