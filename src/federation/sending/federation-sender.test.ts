@@ -134,7 +134,7 @@ describe('FederationSender', () => {
       const inIt = starts.filter((ts) => ts > first + (second - 1) * 1_000 && ts <= first + second * 1_000);
       expect(inIt.length).toBeLessThan(100);
     }
-  });
+  }, 30_000);
 
   it('writes a state for 1,000 destinations once', async () => {
     const rig = new SenderRig();
