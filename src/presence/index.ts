@@ -3,7 +3,6 @@ export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } fr
 export { createPresenceHandler } from './presence-handler.ts';
 export {
   DEFAULT_LIMITS,
-  DEFAULT_REMOTE_LIMITS,
   DEFAULT_TIMERS,
   type PresenceParts,
   type PresenceSettings,

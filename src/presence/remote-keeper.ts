@@ -18,9 +18,10 @@ import { type Background, inBackground } from './background.ts';
 import type { InterestKeeper } from './interest-keeper.ts';
 import type { PresenceMetrics } from './presence-metrics.ts';
 import type { PresenceSettings, RemoteLimits } from './presence-options.ts';
+import { RowRemover } from './row-remover.ts';
 import { StrangerQuestions } from './stranger-questions.ts';
 import { Strangers } from './strangers.ts';
-import { MAX_ROWS_PER_WRITE, type TurnCommitter } from './turn-committer.ts';
+import type { TurnCommitter } from './turn-committer.ts';
 
 export interface RemoteKeeperOptions extends Background {
   readonly settings: Pick<PresenceSettings, 'serverName' | 'timers'>;
@@ -55,13 +56,12 @@ export class RemoteKeeper {
   /** What routers said about the state with which somebody was taken in: they are not asked about it again. */
   readonly #answers = new Map<UserId, { readonly asked: UserPresenceState; readonly targets: readonly UserId[] }>();
   #admission: Promise<void> | null = null;
-  /** Whose rows are to go. */
-  readonly #removals = new Set<UserId>();
-  #isRemoving = false;
+  readonly #rows: RowRemover;
 
   constructor(options: RemoteKeeperOptions) {
     const { limits, settings } = options;
     this.#options = options;
+    this.#rows = new RowRemover({ ...options, isKnown: (userId) => options.engine().uidOf(userId) >= 0 });
     this.#strangers = new Strangers({
       maxPerServer: limits.maxStrangersPerServer,
       max: limits.maxStrangers,
@@ -167,10 +167,10 @@ export class RemoteKeeper {
       onReleased(user);
       this.#answers.delete(state.userId);
       if (isBlank) continue;
-      this.#removals.add(state.userId);
+      this.#rows.add(state.userId);
       if (!isLocal && (wasTold || state.state !== 'offline')) this.#strangers.put(state, { isNews: false, wasTold });
     }
-    this.#removeRows();
+    this.#rows.run();
   }
 
   /** Forgets strangers whose time is over; call it once a minute. */
@@ -252,9 +252,10 @@ export class RemoteKeeper {
     // What could not be saved is tried again; nobody waits for it here.
     const admission = this.#options.committer.commit().catch(() => undefined);
     this.#admission = admission;
-    void admission.then(() => {
+    const settled = admission.then(() => {
       if (this.#admission === admission) this.#admission = null;
     });
+    inBackground(this.#options, 'taking in strangers', settled);
   }
 
   /** Without the status message if the server's users, or all remote users, have too much of it. */
@@ -268,31 +269,6 @@ export class RemoteKeeper {
       return entry;
     metrics.addDropped('status_limit', 1);
     return { ...entry, statusMsg: null };
-  }
-
-  #removeRows(): void {
-    if (this.#isRemoving || this.#removals.size === 0) return;
-    this.#isRemoving = true;
-    inBackground(this.#options, 'removing rows', this.#removeAll());
-  }
-
-  async #removeAll(): Promise<void> {
-    const { engine, logger, metrics, store } = this.#options;
-    let chunk: UserId[] = [];
-    try {
-      while (this.#removals.size > 0) {
-        // Who is back has been, or will be, written again.
-        for (const userId of this.#removals) if (engine().uidOf(userId) >= 0) this.#removals.delete(userId);
-        chunk = [...this.#removals].slice(0, MAX_ROWS_PER_WRITE);
-        for (const userId of chunk) this.#removals.delete(userId);
-        await metrics.timeStore('remove', () => store.remove(chunk));
-      }
-    } catch (err) {
-      for (const userId of chunk) this.#removals.add(userId);
-      logger.warn({ err, rows: this.#removals.size }, 'rows could not be removed; it will be tried again');
-    } finally {
-      this.#isRemoving = false;
-    }
   }
 }
 

@@ -116,7 +116,8 @@ export class Strangers {
    */
   takeWaiting(max: number, allowance: (server: ServerName) => number): UserPresenceState[] {
     const states: UserPresenceState[] = [];
-    for (const server of [...this.#waitingOrigins]) {
+    // Whoever has more to wait for is put back at the end, so this goes through those of the beginning.
+    for (const server of Array.from(this.#waitingOrigins)) {
       const origin = this.#origins.get(server);
       const until = Math.min(max, states.length + allowance(server));
       this.#waitingOrigins.delete(server);
