@@ -32,6 +32,8 @@ export interface PeerServer extends AsyncDisposable {
 export interface PeerServerOptions {
   /** @default 127.0.0.1 */
   readonly address?: string;
+  /** @default any that is free */
+  readonly port?: number;
   /** @default answers 200 {} */
   readonly answer?: (request: SeenRequest, response: ServerResponse) => void;
   /** @default 60 s */
@@ -40,7 +42,7 @@ export interface PeerServerOptions {
 
 export async function startPeerServer(
   certificate: Pick<IssuedCertificate, 'cert' | 'key'>,
-  { address = '127.0.0.1', answer = answerNothing, keepAliveTimeoutMs = 60_000 }: PeerServerOptions = {},
+  { address = '127.0.0.1', port = 0, answer = answerNothing, keepAliveTimeoutMs = 60_000 }: PeerServerOptions = {},
 ): Promise<PeerServer> {
   const seen: SeenRequest[] = [];
   const numbers = new WeakMap<TLSSocket, number>();
@@ -77,7 +79,7 @@ export async function startPeerServer(
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, address, resolve);
+    server.listen(port, address, resolve);
   });
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('no port');

@@ -22,7 +22,7 @@ import { createTlsPolicy } from './tls-policy.ts';
 import { createWellKnown } from './well-known.ts';
 import { createWellKnownGet } from './well-known-get.ts';
 
-export type { PeerClientLimits, PeerClientOptions } from './peer-client-options.ts';
+export type { PeerClientOptions } from './peer-client-options.ts';
 
 /** One request under way. */
 interface Call {
