@@ -57,8 +57,8 @@ export interface ReceivedTransaction {
 
 export interface TransactionStore {
   find(origin: ServerName, txnId: string): Promise<ReceivedTransaction | null>;
-  /** Remembers one; forgets those of the origin beyond the newest `keepPerOrigin`. */
-  save(transaction: ReceivedTransaction, keepPerOrigin: number): Promise<void>;
+  /** Remembers one; forgets those of the origin beyond the newest `keepPerOrigin`, or none if that is null. */
+  save(transaction: ReceivedTransaction, keepPerOrigin: number | null): Promise<void>;
   /** Forgets those received before; resolves with how many they were. */
   removeBefore(ts: number): Promise<number>;
 }

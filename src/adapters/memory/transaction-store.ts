@@ -13,12 +13,12 @@ export class MemoryTransactionStore implements TransactionStore {
     return found === undefined ? null : { ...found };
   }
 
-  async save(transaction: ReceivedTransaction, keepPerOrigin: number): Promise<void> {
+  async save(transaction: ReceivedTransaction, keepPerOrigin: number | null): Promise<void> {
     const { origin, txnId } = transaction;
     const isSame = (row: ReceivedTransaction): boolean => row.origin === origin && row.txnId === txnId;
     const others = this.#rows.filter((row) => row.origin === origin && !isSame(row));
     const newestFirst = others.toReversed().sort((a, b) => b.receivedTs - a.receivedTs);
-    const beyond = new Set(newestFirst.slice(Math.max(0, keepPerOrigin - 1)));
+    const beyond = new Set(newestFirst.slice(Math.max(0, (keepPerOrigin ?? Infinity) - 1)));
     this.#rows = [...this.#rows.filter((row) => !isSame(row) && !beyond.has(row)), { ...transaction }];
   }
 

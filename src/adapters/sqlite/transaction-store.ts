@@ -21,7 +21,10 @@ export class SqliteTransactionStore implements TransactionStore {
     return row === undefined ? null : { origin, txnId, receivedTs: row.receivedTs, response: row.response };
   }
 
-  async save({ origin, txnId, receivedTs, response }: ReceivedTransaction, keepPerOrigin: number): Promise<void> {
+  async save(
+    { origin, txnId, receivedTs, response }: ReceivedTransaction,
+    keepPerOrigin: number | null,
+  ): Promise<void> {
     this.#db.transaction(() => {
       this.#db
         .prepare(
@@ -29,6 +32,7 @@ export class SqliteTransactionStore implements TransactionStore {
            ON CONFLICT DO UPDATE SET received_ts = excluded.received_ts, response = excluded.response`,
         )
         .run(origin, txnId, receivedTs, response);
+      if (keepPerOrigin === null) return;
       // This one is the newest, also among several of one millisecond.
       this.#db
         .prepare(

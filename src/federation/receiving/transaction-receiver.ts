@@ -20,7 +20,7 @@ import { parseTransaction, type Transaction } from './transaction.ts';
 export interface TransactionReceiverLimits extends PresenceEduOptions {
   /** Transactions of one server that may wait for the one that is being worked on. @default 10 */
   readonly maxWaiting?: number;
-  /** Answers of one server that the store remembers. @default 20 */
+  /** Answers of one server that the store remembers, roughly: against old transactions that somebody recorded and sends again. @default 2,000 */
   readonly keepPerOrigin?: number;
   /** How long it does. @default 24 hours */
   readonly keepMs?: number;
@@ -48,6 +48,7 @@ interface Lane {
 
 const MAX_TXN_ID_BYTES = 255;
 const PRUNE_INTERVAL_MS = 3_600_000;
+const MAX_COUNTED = 10_000;
 const LOG_INTERVAL_MS = 60_000;
 const ROOMS_ARE_LOCAL = { error: 'This server takes no events of rooms: its rooms are local' };
 
@@ -57,6 +58,8 @@ export class TransactionReceiver {
   readonly #answers = new RecentAnswers();
   /** Servers with something in the queue. */
   readonly #lanes = new Map<ServerName, Lane>();
+  /** Answers saved since some of the server's were forgotten. */
+  readonly #saved = new Map<ServerName, number>();
   #pruneAtTs = 0;
   #logAtTs = 0;
 
@@ -138,12 +141,25 @@ export class TransactionReceiver {
     // What changed nothing and is answered with nothing can be done again.
     if (presence.length === 0 && pduIds.length === 0) return response;
     const now = clock.now();
-    await store.save({ origin, txnId, receivedTs: now, response }, limits.keepPerOrigin ?? 20);
+    await store.save({ origin, txnId, receivedTs: now, response }, this.#keepNow(origin, limits.keepPerOrigin ?? 2000));
     if (now >= this.#pruneAtTs) {
       this.#pruneAtTs = now + PRUNE_INTERVAL_MS;
       await store.removeBefore(now - (limits.keepMs ?? 24 * 3_600_000));
     }
     return response;
+  }
+
+  /** How many of the server's answers the store is to keep, or null until there are enough new ones to make forgetting worth it. */
+  #keepNow(origin: ServerName, keep: number): number | null {
+    const saved = (this.#saved.get(origin) ?? 0) + 1;
+    if (saved < keep / 8) {
+      // Forgetting the counts only puts off the forgetting of answers.
+      if (this.#saved.size >= MAX_COUNTED) this.#saved.clear();
+      this.#saved.set(origin, saved);
+      return null;
+    }
+    this.#saved.delete(origin);
+    return keep;
   }
 
   #logFailure(origin: ServerName, err: unknown): void {

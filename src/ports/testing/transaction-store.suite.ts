@@ -50,6 +50,8 @@ export function transactionStoreSuite(
     test('keeps the newest of a server, and touches no other', async (store) => {
       await store.save(transaction(TWO, '0', { receivedTs: 0 }), 3);
       for (const receivedTs of [4, 1, 3, 2]) await store.save(transaction(ONE, `${receivedTs}`, { receivedTs }), 100);
+      await store.save(transaction(ONE, '0', { receivedTs: 0 }), null);
+      assert.deepEqual(await kept(store, ['0', '1', '2', '3', '4']), ['0', '1', '2', '3', '4']);
       await store.save(transaction(ONE, '5', { receivedTs: 5 }), 3);
       assert.deepEqual(await kept(store, ['0', '1', '2', '3', '4', '5']), ['3', '4', '5']);
       assert.ok((await store.find(TWO, '0')) !== null);

@@ -37,6 +37,7 @@ export const federationMigration: Migration = {
       response TEXT NOT NULL,
       PRIMARY KEY (origin, txn_id)
     ) WITHOUT ROWID;
+    CREATE INDEX received_transactions_origin ON received_transactions (origin, received_ts);
     CREATE INDEX received_transactions_age ON received_transactions (received_ts);
   `,
 };
