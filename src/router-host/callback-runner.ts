@@ -85,7 +85,8 @@ export class CallbackRunner<Argument, Answer> {
       if (!isThenable(value)) {
         const answer = this.#options.check(value, argument, this.#drop);
         watchdog.leave(previous);
-        return this.#finish(call, answer, call.elapsedMs());
+        const elapsedMs = call.elapsedMs();
+        return this.#finish(call, answer, elapsedMs, elapsedMs);
       }
     } catch (thrown) {
       watchdog.leave(previous);
@@ -145,7 +146,8 @@ export class CallbackRunner<Argument, Answer> {
     const start = performance.now();
     try {
       const answer = this.#options.check(value, argument, this.#drop);
-      return this.#finish(call, answer, Math.max(call.blockedMs, performance.now() - start));
+      const blockedMs = Math.max(call.blockedMs, performance.now() - start);
+      return this.#finish(call, answer, blockedMs, call.elapsedMs());
     } catch (thrown) {
       return this.#fail(call, 'threw', thrown);
     } finally {
@@ -153,8 +155,11 @@ export class CallbackRunner<Argument, Answer> {
     }
   }
 
-  /** @param blockedMs - the longest time that the module held up the process in this call */
-  #finish(call: Call, answer: Answer | Invalid, blockedMs: number): Answer | undefined {
+  /**
+   * @param blockedMs - the longest time that the module held up the process in this call
+   * @param elapsedMs - since the call began
+   */
+  #finish(call: Call, answer: Answer | Invalid, blockedMs: number, elapsedMs: number): Answer | undefined {
     if (answer instanceof Invalid) return this.#fail(call, 'invalid_return', answer.message);
     if (blockedMs >= BLOCKED_MS) {
       const why = `held up the whole process for ${Math.round(blockedMs)} ms`;
@@ -162,14 +167,14 @@ export class CallbackRunner<Argument, Answer> {
       // It has answered, though: too late or not is a question of the deadline.
       return blockedMs > this.#options.limits.timeoutMs ? undefined : answer;
     }
-    this.#observe(call, 'ok');
+    this.#observe('ok', elapsedMs);
     this.#rest.succeeded(this.#host.clock.now());
     return answer;
   }
 
   #fail(call: Call, reason: CallbackFailure, what: unknown): undefined {
     const { module, callback, limits } = this.#options;
-    this.#observe(call, reason);
+    this.#observe(reason, call.elapsedMs());
     const cause = reason === 'threw' ? toPlainError(what) : undefined;
     const message = `${callback} of ${describeModule(module, this.#host)} ${reason}: ${cause?.message ?? String(what)}`;
     const err = new ModuleCallbackError(module, callback, reason, message);
@@ -182,9 +187,9 @@ export class CallbackRunner<Argument, Answer> {
     this.#log.tell('rest', () => fields, 'a callback of a module rests after failures in a row');
   }
 
-  #observe(call: Call, outcome: Outcome): void {
+  #observe(outcome: Outcome, elapsedMs: number): void {
     this.#count(outcome);
-    this.#seconds.observe(call.elapsedMs() / 1000);
+    this.#seconds.observe(elapsedMs / 1000);
   }
 
   #count(outcome: Outcome): void {

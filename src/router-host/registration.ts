@@ -27,6 +27,7 @@ export class Registration {
   readonly #host: HostContext;
   readonly #labels: Labels;
   #disagreed = false;
+  #shownSize = -1;
 
   constructor(
     module: string,
@@ -89,7 +90,7 @@ export class Registration {
   forget(observers: Iterable<UserId> | undefined): void {
     if (observers === undefined) this.#memory.clear();
     else for (const observer of observers) this.#memory.forget(observer);
-    this.#host.metrics.remembered.set(this.#memory.size, this.#labels);
+    this.#showSize();
   }
 
   async stop(timeoutMs: number): Promise<void> {
@@ -99,8 +100,15 @@ export class Registration {
   #remember(userId: UserId, answer: Interest | undefined): Interest | undefined {
     if (answer === undefined) return this.#memory.get(userId);
     this.#memory.set(userId, answer);
-    this.#host.metrics.remembered.set(this.#memory.size, this.#labels);
+    this.#showSize();
     return answer;
+  }
+
+  /** Mostly an answer is the one before. */
+  #showSize(): void {
+    if (this.#shownSize === this.#memory.size) return;
+    this.#shownSize = this.#memory.size;
+    this.#host.metrics.remembered.set(this.#shownSize, this.#labels);
   }
 
   readonly #tell = ({ observer, userId: target, namedBy }: Disagreement): void => {

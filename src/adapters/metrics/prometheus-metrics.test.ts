@@ -101,3 +101,41 @@ describe('createPrometheusMetrics', () => {
     }
   });
 });
+
+describe('series', () => {
+  it('equal labels are one series, whichever object says them, and in whatever order', async () => {
+    const metrics = make();
+    const counter = metrics.counter({ name: 'thalamus_c', help: 'A', labelNames: ['a', 'b'] });
+    const labels = { a: '1', b: '2' };
+    counter.inc(labels);
+    counter.inc(labels, 2);
+    counter.inc({ b: '2', a: '1' });
+    counter.inc({ a: '1', b: '3' });
+    const { body } = await metrics.expose();
+    expect(body).toContain('thalamus_c_total{a="1",b="2"} 4\nthalamus_c_total{a="1",b="3"} 1\n');
+    expect((await metrics.expose()).body).toBe(body);
+  });
+
+  it('a label that the metric does not have is refused', () => {
+    const counter = make().counter({ name: 'thalamus_c', help: 'A', labelNames: ['a'] });
+    expect(() => counter.inc({ other: 'x' })).toThrow('no label other');
+  });
+
+  it('buckets are cumulative and contain their bound; a histogram without labels is there from the start', async () => {
+    const metrics = make();
+    const histogram = metrics.histogram({ name: 'synapse_h', help: 'A', buckets: [1, 2] });
+    expect((await metrics.expose()).body).toContain('synapse_h_count{server_name="example.org"} 0\n');
+    for (const value of [0.5, 1, 2, 3.5]) histogram.observe(value);
+    const { body } = await metrics.expose();
+    expect(body).toContain(
+      [
+        '# TYPE synapse_h histogram',
+        'synapse_h_bucket{le="1",server_name="example.org"} 2',
+        'synapse_h_bucket{le="2",server_name="example.org"} 3',
+        'synapse_h_bucket{le="+Inf",server_name="example.org"} 4',
+        'synapse_h_sum{server_name="example.org"} 7',
+        'synapse_h_count{server_name="example.org"} 4',
+      ].join('\n'),
+    );
+  });
+});
