@@ -46,7 +46,7 @@ export const DEFAULTS = {
     coalescing_window: 100,
     keep_alive_spread: '3m',
     max_destinations: 100_000,
-    max_states_per_destination: 1000,
+    max_states_per_destination: 10_000,
     max_concurrent_transactions: 100,
     max_users_per_server: 10_000,
     max_users: 100_000,

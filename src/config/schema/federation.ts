@@ -165,7 +165,7 @@ export const federationKeys = {
     max_states_per_destination: wholeNumber({ min: 1 }).prefault(ours.max_states_per_destination).meta({
       description:
         'Users whose updates wait for one server; beyond it the server gets the present states when it answers.',
-      example: 1000,
+      example: 10_000,
     }),
     max_concurrent_transactions: wholeNumber({ min: 1 }).prefault(ours.max_concurrent_transactions).meta({
       description: 'Requests with updates that are open to other servers at once.',
