@@ -1,5 +1,5 @@
 /**
- * Stands where federation will be: it counts what would leave, and sends nothing.
+ * Stands in when no listener is for other servers: it counts what would leave, and sends nothing.
  */
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
@@ -14,7 +14,7 @@ export class CountingFederationTransport implements FederationTransport {
   constructor(metrics: Metrics) {
     this.#counter = metrics.counter({
       name: 'thalamus_federation_presence_not_sent',
-      help: 'Presence updates for other servers that were not sent, because this version does not federate',
+      help: 'Presence updates for other servers that were not sent, because no listener has the resource federation',
     });
   }
 
