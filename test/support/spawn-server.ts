@@ -95,19 +95,25 @@ export interface SpawnedServer extends ClientHelpers, AsyncDisposable {
   kill(): Promise<void>;
   /** Sends a signal and waits for the end. */
   terminate(signal?: NodeJS.Signals): Promise<ProgramResult>;
-  /** Starts again on the same folder and port, after `kill` or `terminate`. */
-  restart(): Promise<void>;
+  /** Starts again on the same folder and port, after `kill` or `terminate`; with other environment variables, if given, from then on. */
+  restart(env?: Readonly<Record<string, string>>): Promise<void>;
   /** Writes the configuration file anew, with these top-level keys changed. */
   changeConfig(changes: Readonly<Record<string, unknown>>): void;
   stop(): Promise<void>;
 }
 
+export interface SpawnOptions extends TestConfigOptions {
+  /** On top of the present environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** @example `await using server = await spawnServer();` */
-export async function spawnServer(options: TestConfigOptions = {}): Promise<SpawnedServer> {
+export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedServer> {
   const dir = mkdtempSync(join(tmpdir(), 'thalamus-spawn-'));
   const configFile = join(dir, 'thalamus.yaml');
   let changes: Readonly<Record<string, unknown>> = {};
   let port = 0;
+  let env = options.env ?? {};
   let program: Program;
 
   const write = (): void => {
@@ -115,7 +121,7 @@ export async function spawnServer(options: TestConfigOptions = {}): Promise<Spaw
   };
   const start = async (): Promise<void> => {
     write();
-    program = startProgram(['start', '-c', configFile]);
+    program = startProgram(['start', '-c', configFile], { env });
     const [, listening = '0'] = await program.waitFor(/"port":(\d+)[^\n]*"msg":"listening"/);
     port = Number(listening);
     await program.waitFor(/"msg":"server started"/);
@@ -151,7 +157,10 @@ export async function spawnServer(options: TestConfigOptions = {}): Promise<Spaw
       await end('SIGKILL');
     },
     terminate: (signal = 'SIGTERM') => end(signal),
-    restart: start,
+    restart: (changed) => {
+      env = changed ?? env;
+      return start();
+    },
     changeConfig: (changed) => {
       changes = { ...changes, ...changed };
       write();

@@ -1,0 +1,97 @@
+/**
+ * Two processes over real TLS sockets, one of which is stopped, killed or restarted while users change: no final state is lost.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { createRandom, type Pair, type Side, startPair } from '../support/server-pair.ts';
+import { until } from '../support/until.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let pair: Pair;
+const random = createRandom(Number(process.env['SEED'] ?? 7));
+
+beforeAll(async () => {
+  pair = await startPair();
+});
+afterAll(() => pair[Symbol.asyncDispose]());
+beforeEach(async () => {
+  // What a test before left behind is none of this one's.
+  expect(await pair.settled()).toEqual([]);
+});
+
+const both = (): [Side, Side][] => [
+  [pair.one, pair.two],
+  [pair.two, pair.one],
+];
+
+/** A moment that nobody chose. */
+const someTime = (): Promise<void> => sleep(random() * 300);
+
+it('every state of every user arrives, both ways', async () => {
+  await Promise.all([pair.one.changeAll('hello'), pair.two.changeAll('there')]);
+  expect(await pair.settled()).toEqual([]);
+  await pair.one.change(0, 'online', 'first');
+  await pair.two.change(0, 'unavailable', 'last');
+  expect(await pair.settled()).toEqual([]);
+  expect(pair.two.seen('@user0:one')).toMatchObject({ presence: 'online', status_msg: 'first' });
+  expect(pair.one.seen('@user0:two')).toMatchObject({ presence: 'unavailable', status_msg: 'last' });
+});
+
+it('a server that is stopped in the middle of everything (SIGSTOP) gets what it should have, and so does the other', async () => {
+  for (const [frozen, other] of both()) {
+    const stops = [pair.one.keepChanging('frozen'), pair.two.keepChanging('frozen')];
+    await someTime();
+    frozen.server.program.child.kill('SIGSTOP');
+    try {
+      await other.changeAll(`while ${frozen.name} stands still`);
+      // Longer than a request may take, so that transactions fail.
+      await until(async () => (await other.metric('thalamus_federation_failing_destinations')) === 1, 15_000);
+      await other.changeAll(`later, while ${frozen.name} stands still`);
+    } finally {
+      frozen.server.program.child.kill('SIGCONT');
+    }
+    await Promise.all(stops.map((stop) => stop()));
+    expect(await pair.settled()).toEqual([]);
+  }
+});
+
+it.each([1, 2])(
+  'a server that is killed at some moment while users change (SIGKILL) loses nothing that it acknowledged, time %i',
+  async () => {
+    for (const [killed] of both()) {
+      const stops = [pair.one.keepChanging('killed'), pair.two.keepChanging('killed')];
+      await someTime();
+      await killed.server.kill();
+      await someTime();
+      await killed.server.restart();
+      const changes = await Promise.all(stops.map((stop) => stop()));
+      expect(Math.min(...changes)).toBeGreaterThan(0);
+      expect(await pair.settled()).toEqual([]);
+    }
+  },
+);
+
+it('a server that is killed right after it acknowledged a change, with the other away, tells it when both are back', async () => {
+  for (const [killed, other] of both()) {
+    await other.server.kill();
+    await killed.changeAll('nobody hears it');
+    await killed.server.kill();
+    await Promise.all([killed.server.restart(), other.server.restart()]);
+    expect(await pair.settled()).toEqual([]);
+  }
+});
+
+it('a server that is restarted in good order (SIGTERM) while users change, with the other away for part of it', async () => {
+  for (const [restarted, other] of both()) {
+    const stops = [pair.one.keepChanging('restarted'), pair.two.keepChanging('restarted')];
+    await someTime();
+    await other.server.kill();
+    await restarted.server.terminate('SIGTERM');
+    await restarted.server.restart();
+    await someTime();
+    await other.server.restart();
+    await Promise.all(stops.map((stop) => stop()));
+    expect(await pair.settled()).toEqual([]);
+  }
+});
