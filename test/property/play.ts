@@ -170,11 +170,15 @@ export class Play {
         return this.#route(step.targets);
       case 'interest': {
         const gained = model.setInterest(step.user, step.interest);
+        const before = engine.allocatedPosition;
         const deliveries = engine.setInterest(step.user, step.interest);
         const position = engine.allocatedPosition;
         if (step.interest === 'ALL') this.#wantedAllAt.set(step.user, position);
-        for (const source of gained) {
-          model.user(step.user).told.push({ source, position, how: 'gain', isVoid: false });
+        // Each has a position of their own, in the order of their numbers, unless it is a snapshot that tells of them all.
+        const isEach = position - before === gained.length * 2;
+        for (const [index, source] of gained.toSorted((a, b) => engine.uidOf(a) - engine.uidOf(b)).entries()) {
+          const at = isEach ? before + (index + 1) * 2 : position;
+          model.user(step.user).told.push({ source, position: at, how: 'gain', isVoid: false });
         }
         return this.#compareWoken(
           deliveries,
