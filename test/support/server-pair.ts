@@ -55,6 +55,8 @@ export interface Pair extends AsyncDisposable {
 export interface PairOptions {
   /** Top-level keys for both. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Users of other servers whom the modules connect with everybody here. */
+  readonly others?: readonly string[];
   readonly one?: Pick<SpawnOptions, 'env'>;
   readonly two?: Pick<SpawnOptions, 'env'>;
 }
@@ -115,6 +117,7 @@ function pairConfig(options: PairOptions): Parameters<FederationNet['server']>[1
     ...Array.from({ length: PEOPLE }, (_, index) => `@user${index}:${name}`),
     `@watcher:${name}`,
   ]);
+  members.push(...(options.others ?? []));
   return {
     modules: [{ module: 'examples/groups/groups.ts', config: { groups: { all: members } } }],
     config: {
