@@ -2,8 +2,7 @@
  * Saves the routers' answers that are in effect: a new one at once, and the position of one that was given again with the others of
  * the same tenth of a second. When saving fails it is tried again until it succeeds or a newer answer replaces it.
  *
- * A process that is killed loses at most the last positions: the same users see the source, but are told of it by routing only with its
- * next change.
+ * A process that is killed loses at most the last ones; the routers are then asked again at the next start (unanswered-updates.ts).
  */
 import type { KeptChange } from '../core/engine-api.ts';
 import type { UserId } from '../matrix/identifiers.ts';

@@ -7,6 +7,7 @@ import type { PresenceEngine } from '../core/presence-engine.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
 import type { MembershipChange, RoomDirectory } from '../ports/room-directory.ts';
+import type { UnansweredUpdates } from './unanswered-updates.ts';
 
 export interface LoadSources {
   readonly store: Pick<PresenceStore, 'loadAll' | 'loadFullPresenceMarks'>;
@@ -18,6 +19,7 @@ export interface LoadSources {
 export async function loadPresence(
   engine: PresenceEngine,
   { store, rooms, clock }: LoadSources,
+  unanswered: UnansweredUpdates,
   onMembershipChange: (change: MembershipChange) => void,
 ): Promise<{ rows: number; subscription: Disposable }> {
   let early: MembershipChange[] | null = [];
@@ -29,6 +31,7 @@ export async function loadPresence(
     let rows = 0;
     for await (const batch of store.loadAll()) {
       engine.restore(batch, clock.now());
+      unanswered.look(batch);
       rows += batch.length;
     }
     engine.restoreMarks(await store.loadFullPresenceMarks());

@@ -105,6 +105,12 @@ export interface PresenceHandler {
    */
   resendSince(ts: number): void;
 
+  /**
+   * After a start, once the routers are registered: updates of the last minute before the end whose routing answer may have been lost are
+   * routed once more.
+   */
+  routeUnanswered(): void;
+
   /** Logout or device deletion: the device's presence ends at once. */
   removeDevice(userId: UserId, deviceId: DeviceId): void;
   /** Deactivation: all devices end at once. */

@@ -40,6 +40,7 @@ import { RoutingQueue } from './routing-queue.ts';
 import { beginSession, NO_SESSION, type SyncSessionParts } from './sync-sessions.ts';
 import { Ticker } from './ticker.ts';
 import { TurnCommitter } from './turn-committer.ts';
+import { UnansweredUpdates } from './unanswered-updates.ts';
 
 const SWEEP_INTERVAL_MS = 60_000;
 
@@ -62,6 +63,7 @@ class Handler implements PresenceHandler {
   readonly #remote: RemoteKeeper;
   readonly #bodies: EventBodies;
   readonly #listeners = new Set<(users: readonly UserId[]) => void>();
+  readonly #unanswered = new UnansweredUpdates();
   #started: PresenceEngine | null = null;
   #subscription: Disposable | null = null;
   readonly #ticker: Ticker;
@@ -153,7 +155,9 @@ class Handler implements PresenceHandler {
     const startPosition = await this.#positions.start();
     const engine = new PresenceEngine({ ...this.#settings, startPosition });
     this.#started = engine;
-    const { rows, subscription } = await loadPresence(engine, this.#parts, (change) => this.#membershipChanged(change));
+    const { rows, subscription } = await loadPresence(engine, this.#parts, this.#unanswered, (change) =>
+      this.#membershipChanged(change),
+    );
     this.#subscription = subscription;
     // Disabled: everybody who was online is told to be offline. Otherwise there is nothing to save.
     await this.#committer.commit();
@@ -284,6 +288,11 @@ class Handler implements PresenceHandler {
   resendSince(ts: number): void {
     if (this.#isStopped || this.mode !== 'tracked') return;
     inBackground(this.#shared, 'telling servers again', this.#owed.resendSince(this.#engine.local, ts));
+  }
+
+  routeUnanswered(): void {
+    if (this.#isStopped || this.mode === 'disabled') return;
+    this.#routing.add(this.#unanswered.take(this.#engine), []);
   }
 
   removeDevice(userId: UserId, deviceId: DeviceId): void {

@@ -46,6 +46,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     const federation = prepareFederation(foundation, storage, homeserver);
     const presence = await startPresence(foundation, storage, homeserver, host.router, federation.transport);
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
+    presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);
     open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, federationRoutes });
   }

@@ -134,6 +134,72 @@ describe.each(stores)('what survives a crash, with %s', (_name, makeStore) => {
     }
   });
 
+  it('a routing answer that was lost with the process is asked for again, and whoever watches by routing alone misses nothing', async () => {
+    const router = StubRouter.connecting({ [BOB]: [ALICE] });
+    router.interest = () => [];
+    const rig = await Rig.start({ store: makeStore(), router });
+    const alice = rig.client(ALICE);
+    await rig.put(BOB, 'online');
+    await rig.settle();
+    expect([...(await alice.sync()).keys()]).toContain(BOB);
+    const answering = router.route;
+    router.route = () => new Promise(() => undefined);
+    await rig.put(BOB, 'unavailable', 'the last');
+    await rig.settle();
+    router.route = answering;
+
+    const next = await rig.successor();
+    router.batches.length = 0;
+    next.handler.routeUnanswered();
+    await next.settle();
+    const again = next.client(ALICE);
+    again.cursor = alice.cursor;
+    expect((await again.sync()).get(BOB)).toMatchObject({ presence: 'unavailable', status_msg: 'the last' });
+    expect(router.batches.map((batch) => batch.map(({ userId }) => userId))).toEqual([[BOB]]);
+
+    // Once answered and saved, nobody is asked again.
+    await next.advance(200);
+    const third = await next.successor();
+    router.batches.length = 0;
+    third.handler.routeUnanswered();
+    await third.settle();
+    expect(router.batches).toEqual([]);
+  });
+
+  it('the position of an answer that was given again, and not saved yet, is as good as saved', async () => {
+    const router = StubRouter.connecting({ [BOB]: [ALICE] });
+    router.interest = () => [];
+    const rig = await Rig.start({ store: makeStore(), router });
+    const alice = rig.client(ALICE);
+    for (const status of ['one', 'two']) {
+      await rig.put(BOB, 'online', status);
+      await rig.settle();
+    }
+    await alice.sync();
+    await rig.put(BOB, 'offline', 'three');
+    await rig.settle();
+    const next = await rig.successor();
+    next.handler.routeUnanswered();
+    await next.settle();
+    const again = next.client(ALICE);
+    again.cursor = alice.cursor;
+    expect((await again.sync()).get(BOB)).toMatchObject({ presence: 'offline', status_msg: 'three' });
+  });
+
+  it('routers are not asked about updates of more than a minute before the end', async () => {
+    const router = new StubRouter();
+    const rig = await Rig.start({ store: makeStore(), router });
+    await rig.put(ALICE, 'online');
+    await rig.advance(120_000);
+    await rig.put(BOB, 'online');
+    await rig.settle();
+    const next = await rig.successor();
+    router.batches.length = 0;
+    next.handler.routeUnanswered();
+    await next.settle();
+    expect(router.batches.flat().map(({ userId }) => userId)).toEqual([BOB]);
+  });
+
   it('nobody stays online for ever after a crash', async () => {
     const rig = await start();
     const session = await rig.client(ALICE).begin({ setPresence: 'online' });
