@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: every benchmark, a table on the terminal, and the figures as JSON in bench/results/.
  *
- * `npm run bench -- delivery requests idle start engine` runs some of them; `--quick` makes them small, to see that
+ * `npm run bench -- delivery requests idle start engine keepalive` runs some of them; `--quick` makes them small, to see that
  * they work. Benchmarks are never tests: a slow machine makes nothing fail, a missed target is only said.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { engineRows } from './engine/rows.ts';
+import { keepAliveRows } from './federation/keep-alive-rows.ts';
+import { federationRows } from './federation/rows.ts';
 import { deliveryRows, FULL_SCALE, idleRows, requestRows, type ScenarioScale, startRows } from './load/scenarios.ts';
 import { describeMachine, ROOT, saveResult } from './results.ts';
 import { type BenchRow, formatNumber } from './row.ts';
@@ -26,6 +28,8 @@ const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<read
   idle: idleRows,
   start: startRows,
   engine: engineRows,
+  federation: ({ runs }) => federationRows(runs, runs === 1 ? 0.1 : 1),
+  keepalive: (scale) => keepAliveRows(scale === QUICK_SCALE),
 };
 
 const { values, positionals } = parseArgs({

@@ -3,6 +3,7 @@
  * process never limits what is measured. Understands only what the servers here send: a length, or chunks.
  */
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 export interface RawResponse {
   readonly status: number;
@@ -27,10 +28,11 @@ export class RawClient {
     socket.on('close', () => this.#fail(new Error('the server closed the connection')));
   }
 
-  static async open(port: number, host = '127.0.0.1'): Promise<RawClient> {
-    const socket = connect({ port, host });
+  /** @param tls - null for none */
+  static async open(port: number, host = '127.0.0.1', tls: ConnectionOptions | null = null): Promise<RawClient> {
+    const socket = tls === null ? connect({ port, host }) : connectTls({ ...tls, port, host });
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
+      socket.once(tls === null ? 'connect' : 'secureConnect', resolve);
       socket.once('error', reject);
     });
     return new RawClient(socket, `${host}:${port}`);

@@ -17,6 +17,12 @@ export interface ThalamusOptions {
   readonly modules?: readonly unknown[];
   /** For `node`, before the program: `--cpu-prof` and the like. */
   readonly nodeArgs?: readonly string[];
+  /** Listeners after the one for clients. */
+  readonly listeners?: readonly unknown[];
+  /** More keys of the configuration file, spelled as in the file. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** What else is to be in the database before the start. */
+  readonly seed?: (databasePath: string) => Promise<void>;
 }
 
 export interface Thalamus {
@@ -35,14 +41,19 @@ export async function startThalamus(options: ThalamusOptions): Promise<Thalamus>
   const dir = mkdtempSync(join(tmpdir(), 'thalamus-bench-'));
   const databasePath = join(dir, 'thalamus.db');
   const users = await seedUsers({ databasePath, users: options.users, withPresence: options.withPresence ?? false });
+  await options.seed?.(databasePath);
   const configFile = join(dir, 'thalamus.yaml');
   const config = {
     server_name: 'bench.test',
-    listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health'] }] }],
+    listeners: [
+      { port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health', 'metrics'] }] },
+      ...(options.listeners ?? []),
+    ],
     database: { name: 'sqlite3', args: { database: databasePath } },
     rc_presence: { per_user: UNLIMITED },
     modules: options.modules ?? [],
     log: { level: 'info', format: 'json' },
+    ...options.config,
   };
   writeFileSync(configFile, JSON.stringify(config));
   const startedAt = performance.now();
