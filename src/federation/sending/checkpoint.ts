@@ -30,8 +30,14 @@ export class Checkpoint {
     return this.#changed.size > 0;
   }
 
-  async load(): Promise<void> {
-    this.#deliveredUntilTs = await this.#store.deliveredUntilTs();
+  /**
+   * A saved time that is still to come is of a clock that was fast and has been put right. It is cut to `now` at once, because what is
+   * told from now on is told before it.
+   */
+  async load(now: number): Promise<void> {
+    const savedTs = await this.#store.deliveredUntilTs();
+    this.#deliveredUntilTs = Math.min(savedTs, now);
+    if (savedTs > now) await this.#store.setDeliveredUntilTs(now);
   }
 
   /** The row of `destination` has to be written or removed. */

@@ -90,7 +90,7 @@ export class FederationSender implements FederationTransport {
    */
   async start(owed: OwedPresence): Promise<void> {
     const { clock, logger, random, serverName, store, transactions } = this.#parts;
-    await this.#checkpoint.load();
+    await this.#checkpoint.load(clock.now());
     this.#resendSinceTs = this.#checkpoint.deliveredUntilTs;
     const rows = await store.loadAll();
     const options = this.#options;

@@ -407,6 +407,16 @@ describe('a restart', () => {
     expect(await rig.store.deliveredUntilTs()).toBe(1_234);
   });
 
+  it('after which the clock is put right does not take what is told from then on for delivered, if it is killed soon', async () => {
+    const rig = new SenderRig();
+    const nowTs = rig.clock.now();
+    await rig.store.setDeliveredUntilTs(nowTs + 10 * MINUTE);
+    await rig.start();
+    expect(rig.sender.resendSinceTs).toBe(nowTs);
+    rig.tell(PEER, rig.state('alice'));
+    expect(await rig.store.deliveredUntilTs()).toBe(nowTs);
+  });
+
   it('knows of an update that was told late, when it is older than what is owed already', async () => {
     const rig = new SenderRig();
     switchable(rig).deed = 'failed';
