@@ -235,6 +235,40 @@ describe('a server that floods', () => {
     }
   });
 
+  it('has large bodies that come together taken a few at a time, and everybody else is served in between', async () => {
+    const gate = later<void>();
+    const rounds: number[] = [];
+    let round = 0;
+    let isOver = false;
+    const { rig, hostile } = await start({
+      receivePresence: async () => void rounds.push(round),
+      findKey: async (serverName, keyId) => {
+        await gate.promise;
+        return { serverName, keyId, publicKey: hostile.key.publicKey, validUntilTs: 2 ** 52, fetchedTs: 0 };
+      },
+    });
+    const origin = 'late.example';
+    const push = Array.from({ length: 3_000 }, (_, i) => ({ user_id: `@q${i}:${origin}`, presence: 'online' }));
+    const body = JSON.stringify({ edus: [{ edu_type: 'm.presence', content: { push } }] });
+    const answers = Array.from({ length: 40 }, (_, i) => {
+      const uri = `/_matrix/federation/v1/send/${i}`;
+      return rig.request('PUT', uri, body, {
+        authorization: hostile.authorization({ uri, contentText: body, origin }),
+      });
+    });
+    await until(() => rig.keyLookUps.length === 40);
+    const count = (): void => {
+      round++;
+      if (!isOver) setImmediate(count);
+    };
+    count();
+    gate.resolve();
+    for (const answer of await Promise.all(answers)) expect(answer).toEqual(OK);
+    isOver = true;
+    expect(rounds.length).toBe(40);
+    for (const one of new Set(rounds)) expect(rounds.filter((each) => each === one).length).toBeLessThanOrEqual(2);
+  });
+
   it('is held to so many entries of a transaction', async () => {
     const { rig, hostile } = await start({ limits: { maxEntries: 10 } });
     const push = Array.from({ length: 5_000 }, (_, i) => ({ user_id: hostile.user(`q${i}`), presence: 'online' }));

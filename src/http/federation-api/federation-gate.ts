@@ -4,6 +4,7 @@
  * In the order of what it costs: the header's names, what has failed from that address, whether there is a key, and only then the body and its
  * signature. Limits per server are counted for those who have proved who they are, so that a liar cannot use up another's.
  */
+import type { BodyTurns } from '../../federation/receiving/body-turns.ts';
 import type { ByteAllowance } from '../../federation/receiving/byte-allowance.ts';
 import type { FailureGuard } from '../../federation/receiving/failure-guard.ts';
 import type { OriginLimits } from '../../federation/receiving/origin-limits.ts';
@@ -28,6 +29,7 @@ export interface FederationGateOptions {
   readonly guard: FailureGuard;
   readonly limits: OriginLimits;
   readonly largeBodies: ByteAllowance;
+  readonly turns: BodyTurns;
   /** A server has proved that it is there. */
   readonly onAlive: (origin: ServerName) => void;
   readonly metrics: Metrics;
@@ -114,8 +116,10 @@ export class FederationGate {
       }
       reason = 'body';
       await request.readBody();
-      this.#options.largeBodies.take(addressGroup(request.ip), request.bodyBytes);
+      const address = addressGroup(request.ip);
+      this.#options.largeBodies.take(address, request.bodyBytes);
       readBytes = request.bodyBytes;
+      await this.#options.turns.take(address, request.bodyBytes);
       reason = 'signature';
       const parse = once(() => request.body());
       await proveClaim(claim, { method, uri, contentText: request.bodyText(), parse }, keys, serverName);

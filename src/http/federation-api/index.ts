@@ -2,6 +2,7 @@
  * The operations of the server-server API that this server answers, on listeners with the resource `federation`; everything else is
  * `M_UNRECOGNIZED`.
  */
+import { BodyTurns } from '../../federation/receiving/body-turns.ts';
 import { ByteAllowance } from '../../federation/receiving/byte-allowance.ts';
 import { FailureGuard } from '../../federation/receiving/failure-guard.ts';
 import { OriginLimits, type OriginRateLimit } from '../../federation/receiving/origin-limits.ts';
@@ -18,7 +19,7 @@ export { wellKnownServer } from './wellKnownServer.ts';
 
 /** What the operations need, together. */
 export interface FederationApiServices
-  extends Omit<FederationGateOptions, 'guard' | 'largeBodies' | 'limits'>,
+  extends Omit<FederationGateOptions, 'guard' | 'largeBodies' | 'limits' | 'turns'>,
     Omit<QueryProfileServices, 'gate'>,
     Omit<SendTransactionServices, 'gate'>,
     GetServerKeyServices,
@@ -49,6 +50,7 @@ export function federationApiRoutes(services: FederationApiServices): Route[] {
     ...services,
     guard: new FailureGuard({ clock }),
     largeBodies: new ByteAllowance({ clock }),
+    turns: new BodyTurns({ schedule: setImmediate }),
     limits,
   });
   return [
