@@ -9,7 +9,7 @@ import { type BenchReport, type BenchRow, formatNumber } from './row.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'bench/results');
-const NAMES = ['delivery', 'requests', 'idle', 'start', 'engine', 'federation', 'keepalive'] as const;
+const NAMES = ['delivery', 'requests', 'idle', 'start', 'engine', 'federation', 'destinations', 'keepalive'] as const;
 const NOTES = join(ROOT, 'bench/notes.md');
 
 const reports = NAMES.map((name) => read(name) as BenchReport | null).filter((report) => report !== null);

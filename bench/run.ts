@@ -1,12 +1,13 @@
 /**
  * `npm run bench`: every benchmark, a table on the terminal, and the figures as JSON in bench/results/.
  *
- * `npm run bench -- delivery requests idle start engine keepalive` runs some of them; `--quick` makes them small, to see that
+ * `npm run bench -- delivery requests idle start engine federation destinations keepalive` runs some of them; `--quick` makes them small, to see that
  * they work. Benchmarks are never tests: a slow machine makes nothing fail, a missed target is only said.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { engineRows } from './engine/rows.ts';
+import { destinationRows, MANY_DESTINATIONS } from './federation/destinations.ts';
 import { keepAliveRows } from './federation/keep-alive-rows.ts';
 import { federationRows } from './federation/rows.ts';
 import { deliveryRows, FULL_SCALE, idleRows, requestRows, type ScenarioScale, startRows } from './load/scenarios.ts';
@@ -22,6 +23,8 @@ const QUICK_SCALE: ScenarioScale = {
   storedUsers: 5000,
 };
 
+const FEW_DESTINATIONS = { live: 70, dead: 30, warmUpMs: 4000, measuredMs: 4000, deadAlone: 1000 };
+
 const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<readonly BenchRow[]>>> = {
   delivery: deliveryRows,
   requests: requestRows,
@@ -29,7 +32,8 @@ const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<read
   start: startRows,
   engine: engineRows,
   federation: ({ runs }) => federationRows(runs, runs === 1 ? 0.1 : 1),
-  keepalive: (scale) => keepAliveRows(scale === QUICK_SCALE),
+  destinations: ({ runs }) => destinationRows(runs === 1 ? FEW_DESTINATIONS : MANY_DESTINATIONS),
+  keepalive: ({ runs }) => keepAliveRows(runs === 1),
 };
 
 const { values, positionals } = parseArgs({
