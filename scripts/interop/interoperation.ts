@@ -6,162 +6,239 @@
  *
  * Not part of the tests: it needs root (for chroot) and Debian's packages. See docs/guide/interoperation.md.
  */
-import { createAuthority } from '../../test/support/certificates.ts';
-import { freePort } from '../../test/support/free-port.ts';
-import { spawnServer } from '../../test/support/spawn-server.ts';
-import { createClientHelpers, type PresenceContent, type TestUser } from '../../test/support/test-client.ts';
-import { createSynapse } from './synapse-server.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../test/support/until.ts';
+import { createSetting, type Setting } from './setting.ts';
+import { conclude, expectEqual, firstSight, follow, hasFailed, type Sees, say, step } from './steps.ts';
 
-const WITHIN_MS = 90_000;
-
-const router = `
-export default class InteropRouter {
-  #observers;
-  constructor(config, api) {
-    this.#observers = config.observers;
-    api.registerPresenceRouterCallbacks({
-      getUsersForStates: (states) => {
-        const users = {};
-        for (const state of states) for (const observer of this.#observers[state.userId] ?? []) (users[observer] ??= []).push(state);
-        return users;
-      },
-      getInterestedUsers: (userId) =>
-        Object.keys(this.#observers).filter((source) => this.#observers[source].includes(userId)),
-    });
-  }
-}
-`;
-
-let failures = 0;
-
-async function step(title: string, action: () => Promise<unknown>): Promise<void> {
-  const startTs = Date.now();
-  try {
-    await action();
-    process.stdout.write(`ok    ${title} (${Date.now() - startTs} ms)\n`);
-  } catch (error) {
-    failures++;
-    process.stdout.write(`FAIL  ${title}: ${error instanceof Error ? error.message : String(error)}\n`);
-  }
+interface Eyes {
+  readonly aliceSees: Sees;
+  readonly bobSees: Sees;
 }
 
-/** Follows one user's presence with long polls, over restarts of the server. */
-function follow(observer: TestUser, userId: string): (wanted: Partial<PresenceContent>) => Promise<void> {
-  let since: string | undefined;
-  return async (wanted) => {
-    const deadlineTs = Date.now() + WITHIN_MS;
-    const matches = (content: PresenceContent): boolean =>
-      Object.entries(wanted).every(([key, value]) => content[key as keyof PresenceContent] === value);
-    for (;;) {
-      try {
-        const found = await observer.waitForPresence(userId, matches, {
-          ...(since === undefined ? {} : { since }),
-          withinMs: deadlineTs - Date.now(),
-          set_presence: 'offline',
-        });
-        since = found.since;
-        return;
-      } catch (error) {
-        // Only a server that is down is waited for.
-        if (Date.now() > deadlineTs || !String(error).includes('fetch failed')) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
+async function presenceBothWays({ users: { alice, bob } }: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
+  await step('alice → bob: online with a status', async () => {
+    await alice.setPresence('online', 'hello from Thalamus');
+    await bobSees({ presence: 'online', status_msg: 'hello from Thalamus', currently_active: true });
+  });
+  await step('bob → alice: online with a status', async () => {
+    await bob.setPresence('online', 'hello from Synapse');
+    await aliceSees({ presence: 'online', status_msg: 'hello from Synapse', currently_active: true });
+  });
+  await step('alice → bob: unavailable', async () => {
+    await alice.setPresence('unavailable', 'lunch');
+    await bobSees({ presence: 'unavailable', status_msg: 'lunch' });
+  });
+  await step('bob → alice: unavailable', async () => {
+    await bob.setPresence('unavailable', 'lunch, too');
+    await aliceSees({ presence: 'unavailable', status_msg: 'lunch, too' });
+  });
+}
+
+async function snapshots({ users: { alice, bob, dora, dirk } }: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
+  await step('sendLocalOnlinePresenceTo here: bob sees dora, of whom nothing was sent before', async () => {
+    await dora.setPresence('online', 'only in the snapshot');
+    await alice.setPresence('online', 'after dora');
+    await bobSees({ status_msg: 'after dora' });
+    expectEqual((await firstSight(bob, dora.userId))?.presence ?? 'offline', 'offline');
+    await alice.setPresence('online', 'everybody');
+    await follow(bob, dora.userId)({ presence: 'online', status_msg: 'only in the snapshot' });
+  });
+  await step('send_local_online_presence_to there: alice sees dirk, of whom nothing was sent before', async () => {
+    // Synapse's call fails while it knows the user who is to see them to be anything but offline.
+    await alice.setPresence('offline');
+    await bobSees({ presence: 'offline' });
+    await dirk.setPresence('online', 'only in the snapshot');
+    await bob.setPresence('online', 'after dirk');
+    await aliceSees({ status_msg: 'after dirk' });
+    expectEqual((await firstSight(alice, dirk.userId))?.presence ?? 'offline', 'offline');
+    await bob.setPresence('online', 'everybody');
+    await follow(alice, dirk.userId)({ presence: 'online', status_msg: 'only in the snapshot' });
+  });
+}
+
+async function outages(
+  { thalamus, synapse, users: { alice, bob } }: Setting,
+  { aliceSees, bobSees }: Eyes,
+): Promise<void> {
+  await step('Synapse is held up (SIGSTOP) for 8 s, alice changes three times: bob sees the last', async () => {
+    synapse.signal('SIGSTOP');
+    for (const status of ['one', 'two', 'three']) {
+      await alice.setPresence('online', `held up, ${status}`);
+      await sleep(1000);
     }
+    await sleep(5000);
+    synapse.signal('SIGCONT');
+    await bobSees({ presence: 'online', status_msg: 'held up, three' });
+  });
+  await step('Thalamus is held up (SIGSTOP) for 8 s, bob changes three times: alice sees the last', async () => {
+    thalamus.program.child.kill('SIGSTOP');
+    for (const status of ['one', 'two', 'three']) {
+      await bob.setPresence('online', `held up, ${status}`);
+      await sleep(1000);
+    }
+    await sleep(5000);
+    thalamus.program.child.kill('SIGCONT');
+    await aliceSees({ presence: 'online', status_msg: 'held up, three' });
+  });
+  await step('Synapse stops (SIGTERM), alice changes three times, Synapse starts: bob sees the last', async () => {
+    await synapse.end();
+    for (const status of ['one', 'two', 'three']) await alice.setPresence('online', status);
+    await sleep(3000);
+    await synapse.start();
+    await bobSees({ presence: 'online', status_msg: 'three' });
+  });
+  await step('Thalamus is killed (SIGKILL) at a change, and starts: bob sees it', async () => {
+    await alice.setPresence('unavailable', 'just before the end');
+    await thalamus.kill();
+    await thalamus.restart();
+    await bobSees({ presence: 'unavailable', status_msg: 'just before the end' });
+  });
+  await step('Thalamus stops (SIGTERM), bob changes, Thalamus starts: alice sees it', async () => {
+    await thalamus.terminate();
+    await bob.setPresence('online', 'nobody there?');
+    await sleep(1000);
+    await thalamus.restart();
+    await aliceSees({ presence: 'online', status_msg: 'nobody there?' });
+  });
+  await step('bob changes twenty times, and Thalamus starts again in the middle: alice sees the last', async () => {
+    const restarted = thalamus.terminate().then(() => thalamus.restart());
+    for (let count = 1; count <= 20; count++) {
+      await bob.setPresence('online', `number ${count}`);
+      await sleep(100);
+    }
+    await restarted;
+    await aliceSees({ presence: 'online', status_msg: 'number 20' });
+  });
+}
+
+async function certificates(setting: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
+  const { thalamus, synapse, users } = setting;
+  const useCertificate = async (which: 'good' | 'of another name'): Promise<void> => {
+    const reads = (): number => thalamus.program.stdout().match(/"msg":"configuration read again/g)?.length ?? 0;
+    const before = reads();
+    setting.writeCertificate(which);
+    thalamus.program.child.kill('SIGHUP');
+    await until(() => reads() > before);
   };
+  await step('a certificate of another name here: Synapse refuses to send', async () => {
+    // Connections that Synapse has open are as good as before.
+    await thalamus.terminate();
+    await thalamus.restart();
+    await useCertificate('of another name');
+    const alreadySaid = synapse.log().length;
+    await users.bob.setPresence('unavailable', 'whom do I talk to?');
+    await until(() => /certificate verify failed|VerificationError/.test(synapse.log().slice(alreadySaid)), 30_000);
+    expectEqual((await firstSight(users.alice, users.bob.userId))?.status_msg === 'whom do I talk to?', false);
+  });
+  await step('meanwhile alice → bob works', async () => {
+    await users.alice.setPresence('online', 'my requests are signed');
+    await bobSees({ presence: 'online', status_msg: 'my requests are signed' });
+  });
+  await step('the right certificate and SIGHUP: alice sees what bob changed', async () => {
+    await useCertificate('good');
+    await aliceSees({ presence: 'unavailable', status_msg: 'whom do I talk to?' });
+  });
 }
 
-async function main(root: string): Promise<void> {
-  const [thalamusPort, synapsePort, synapseClientPort] = [await freePort(), await freePort(), await freePort()];
-  const authority = createAuthority('Interoperation');
-  const certificate = authority.issue({ dnsNames: ['localhost'], ips: ['127.0.0.1'] });
-  const alice = `@alice:localhost:${thalamusPort}`;
-  const bob = `@bob:localhost:${synapsePort}`;
-  const observers = { [alice]: [bob], [bob]: [alice] };
+interface KeyDocument {
+  readonly verify_keys: Readonly<Record<string, { readonly key: string }>>;
+  readonly old_verify_keys: Readonly<Record<string, { readonly key: string; readonly expired_ts: number }>>;
+}
 
-  const synapse = createSynapse({
-    root,
-    clientPort: synapseClientPort,
-    federationPort: synapsePort,
-    certificate,
-    observers,
+async function keys(setting: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
+  const { thalamus, synapse, names, users } = setting;
+  const keysOf = async (server: string): Promise<KeyDocument> => setting.ask(server, '/_matrix/key/v2/server');
+  const expired = ({ verify_keys: current }: KeyDocument) =>
+    Object.fromEntries(Object.entries(current).map(([id, { key }]) => [id, { key, expired_ts: Date.now() }]));
+  const knownTo = async (keyServer: string, server: string): Promise<readonly string[]> => {
+    const ids = Object.keys((await keysOf(server)).verify_keys);
+    const criteria = { minimum_valid_until_ts: Date.now() };
+    const question = { server_keys: { [server]: Object.fromEntries(ids.map((id) => [id, criteria])) } };
+    const body: { server_keys?: KeyDocument[] } = await setting.ask(keyServer, '/_matrix/key/v2/query', question);
+    return Object.keys(body.server_keys?.[0]?.verify_keys ?? {});
+  };
+
+  await step('a new first line in the signing key file: Synapse fetches the key, bob sees alice', async () => {
+    const old = setting.readSigningKeys();
+    await thalamus.terminate();
+    setting.writeSigningKeys(`ed25519 b_new ${Buffer.alloc(32, 7).toString('base64').replace(/=+$/, '')}\n${old}`);
+    await thalamus.restart();
+    expectEqual(Object.keys((await keysOf(names.thalamus)).verify_keys).length, 2);
+    await users.alice.setPresence('online', 'signed with a new key');
+    await bobSees({ status_msg: 'signed with a new key' });
   });
-  await synapse.start();
-  const thalamus = await spawnServer({
-    serverName: `localhost:${thalamusPort}`,
-    modules: [{ source: router, config: { observers } }],
-    files: { 'tls.pem': certificate.cert, 'tls.key': certificate.key, 'ca.pem': certificate.ca },
-    config: {
-      tls_certificate_path: 'tls.pem',
-      tls_private_key_path: 'tls.key',
-      federation_custom_ca_list: ['ca.pem'],
-      ip_range_whitelist: ['127.0.0.0/8', '::1/128'],
-      federation: { destination_min_retry_interval: '2s' },
-    },
-    listeners: [
-      { port: thalamusPort, tls: true, bind_addresses: ['127.0.0.1'], resources: [{ names: ['federation'] }] },
-    ],
+  await step('both exchange their signing key files, the old keys are in old_signing_keys: both ways work', async () => {
+    const [ours, theirs] = [setting.readSigningKeys().split('\n')[1], readFileSync(synapse.signingKeyFile, 'utf8')];
+    const [oldHere, oldThere] = [expired(await keysOf(names.thalamus)), expired(await keysOf(names.synapse))];
+    await Promise.all([thalamus.terminate(), synapse.end()]);
+    setting.writeSigningKeys(theirs.trimEnd());
+    writeFileSync(synapse.signingKeyFile, `${ours}\n`);
+    thalamus.changeConfig({ old_signing_keys: oldHere });
+    synapse.changeConfig({ old_signing_keys: oldThere });
+    await Promise.all([thalamus.restart(), synapse.start()]);
+    const [here, there] = [await keysOf(names.thalamus), await keysOf(names.synapse)];
+    expectEqual(Object.keys(here.verify_keys), Object.keys(oldThere));
+    expectEqual(Object.keys(here.old_verify_keys).length, 2);
+    expectEqual(Object.keys(there.verify_keys).length, 1);
+    await users.alice.setPresence('online', 'signed with your key');
+    await bobSees({ status_msg: 'signed with your key' });
+    await users.bob.setPresence('online', 'signed with yours');
+    await aliceSees({ status_msg: 'signed with yours' });
   });
+  await step("each tells the other's keys, as key servers do", async () => {
+    expectEqual(await knownTo(names.thalamus, names.synapse), Object.keys((await keysOf(names.synapse)).verify_keys));
+    expectEqual(await knownTo(names.synapse, names.thalamus), Object.keys((await keysOf(names.thalamus)).verify_keys));
+  });
+  await step('carol of a third server → bob: Synapse takes her key from Thalamus, which it trusts as a key server', async () => {
+    const asked = (): number => thalamus.program.stdout().match(/\/_matrix\/key\/v2\/query/g)?.length ?? 0;
+    const before = asked();
+    const { server, carol } = await setting.startThird();
+    try {
+      await carol.setPresence('online', 'you do not know me');
+      await follow(users.bob, carol.userId)({ status_msg: 'you do not know me' });
+      if (asked() === before) throw new Error('nobody asked Thalamus');
+    } finally {
+      await server.stop();
+    }
+  });
+}
+
+async function goodNight({ users: { alice, bob } }: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
+  await step('alice → bob: offline', async () => {
+    await alice.setPresence('offline', 'good night');
+    await bobSees({ presence: 'offline', status_msg: 'good night' });
+  });
+  await step('bob → alice: offline', async () => {
+    await bob.setPresence('offline', 'good night');
+    await aliceSees({ presence: 'offline', status_msg: 'good night' });
+  });
+}
+
+const PARTS = { presenceBothWays, snapshots, outages, certificates, keys, goodNight };
+
+async function main(root: string, wanted: readonly string[]): Promise<void> {
+  const setting = await createSetting(root);
+  const { users, names, synapse, thalamus } = setting;
   try {
-    const onAlice = await thalamus.register('alice');
-    const onBob = await createClientHelpers(synapse.baseUrl, `localhost:${synapsePort}`).register('bob');
-    const aliceSees = follow(onAlice, bob);
-    const bobSees = follow(onBob, alice);
-
-    await step('alice → bob: online with a status', async () => {
-      await onAlice.setPresence('online', 'hello from Thalamus');
-      await bobSees({ presence: 'online', status_msg: 'hello from Thalamus', currently_active: true });
-    });
-    await step('bob → alice: online with a status', async () => {
-      await onBob.setPresence('online', 'hello from Synapse');
-      await aliceSees({ presence: 'online', status_msg: 'hello from Synapse', currently_active: true });
-    });
-    await step('alice → bob: unavailable', async () => {
-      await onAlice.setPresence('unavailable', 'lunch');
-      await bobSees({ presence: 'unavailable', status_msg: 'lunch' });
-    });
-    await step('bob → alice: unavailable', async () => {
-      await onBob.setPresence('unavailable', 'lunch, too');
-      await aliceSees({ presence: 'unavailable', status_msg: 'lunch, too' });
-    });
-    await step(
-      'Synapse is stopped (SIGTERM), alice changes three times, Synapse starts: bob sees the last',
-      async () => {
-        await synapse.end();
-        for (const status of ['one', 'two', 'three']) await onAlice.setPresence('online', status);
-        await new Promise((resolve) => setTimeout(resolve, 3000));
-        await synapse.start();
-        await bobSees({ presence: 'online', status_msg: 'three' });
-      },
-    );
-    await step('Thalamus is killed (SIGKILL) at a change, and starts: bob sees it', async () => {
-      await onAlice.setPresence('unavailable', 'just before the end');
-      await thalamus.kill();
-      await thalamus.restart();
-      await bobSees({ presence: 'unavailable', status_msg: 'just before the end' });
-    });
-    await step('bob → alice after that: a change', async () => {
-      await onBob.setPresence('online', 'still here');
-      await aliceSees({ presence: 'online', status_msg: 'still here' });
-    });
-    await step('alice → bob: offline', async () => {
-      await onAlice.setPresence('offline', 'good night');
-      await bobSees({ presence: 'offline', status_msg: 'good night' });
-    });
-    await step('bob → alice: offline', async () => {
-      await onBob.setPresence('offline', 'good night');
-      await aliceSees({ presence: 'offline', status_msg: 'good night' });
-    });
+    for (const [server, software] of Object.entries(names)) {
+      const answer = await setting.ask(software, '/_matrix/federation/v1/version');
+      say(`${server}: ${JSON.stringify(answer['server'])} at https://${software}`);
+    }
+    const eyes = { aliceSees: follow(users.alice, users.bob.userId), bobSees: follow(users.bob, users.alice.userId) };
+    for (const [part, run] of Object.entries(PARTS)) if (wanted.length === 0 || wanted.includes(part)) await run(setting, eyes);
   } finally {
-    if (failures > 0)
-      process.stdout.write(
-        `${synapse.log().split('\n').slice(-60).join('\n')}\n${thalamus.program.stdout().slice(-6000)}\n`,
-      );
-    await Promise.all([synapse.end('SIGKILL'), thalamus.stop()]);
+    if (hasFailed()) {
+      writeFileSync('interoperation-synapse.log', synapse.log());
+      writeFileSync('interoperation-thalamus.log', thalamus.program.stdout());
+      say('The logs are in interoperation-synapse.log and interoperation-thalamus.log.');
+    }
+    await setting.end();
   }
-  process.stdout.write(failures === 0 ? 'all steps passed\n' : `${failures} steps failed\n`);
-  process.exitCode = failures === 0 ? 0 : 1;
+  conclude();
 }
 
-const [root] = process.argv.slice(2).filter((argument) => !argument.endsWith('.ts'));
-if (root === undefined) throw new Error('usage: interoperation.ts /path/to/folder');
-await main(root);
+const [root, ...wanted] = process.argv.slice(2).filter((argument) => !argument.endsWith('.ts'));
+if (root === undefined) throw new Error('usage: interoperation.ts /path/to/folder [part …]');
+await main(root, wanted);

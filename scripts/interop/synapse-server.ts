@@ -15,12 +15,26 @@ export interface SynapseOptions {
   readonly clientPort: number;
   readonly federationPort: number;
   readonly certificate: IssuedCertificate;
-  /** Source → observers, for the module. */
+  /** For the module. */
+  readonly router: RouterConfig;
+  /** Who is asked for the keys of servers. */
+  readonly keyServers: readonly string[];
+}
+
+/** See synapse_router.py and thalamus-router.ts. */
+export interface RouterConfig {
+  /** Source → observers. */
   readonly observers: Readonly<Record<string, readonly string[]>>;
+  /** Observer → sources. */
+  readonly snapshots: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface SynapseServer {
   readonly baseUrl: string;
+  /** With its signing key, made at the first start. */
+  readonly signingKeyFile: string;
+  /** Puts other values in place of top-level keys of homeserver.yaml; for the next start. */
+  changeConfig(changes: Readonly<Record<string, unknown>>): void;
   start(): Promise<void>;
   signal(signal: NodeJS.Signals): void;
   /** Signals and waits for the end. */
@@ -40,8 +54,11 @@ export function createSynapse(options: SynapseOptions): SynapseServer {
   writeFileSync(join(dir, 'tls.key'), certificate.key);
   writeFileSync(join(dir, 'ca.pem'), certificate.ca);
   writeFileSync(join(dir, 'log.yaml'), JSON.stringify(LOG));
-  // YAML is a superset of JSON.
-  writeFileSync(join(dir, 'homeserver.yaml'), JSON.stringify(homeserver(options), null, 2));
+  const changeConfig = (changes: Readonly<Record<string, unknown>>): void => {
+    // YAML is a superset of JSON.
+    writeFileSync(join(dir, 'homeserver.yaml'), JSON.stringify({ ...homeserver(options), ...changes }, null, 2));
+  };
+  changeConfig({});
   copyFileSync(fileURLToPath(new URL('synapse_router.py', import.meta.url)), join(dir, 'synapse_router.py'));
 
   const python = `cd ${FOLDER} && PYTHONPATH=${FOLDER} exec python3 -m synapse.app.homeserver -c homeserver.yaml`;
@@ -57,12 +74,13 @@ export function createSynapse(options: SynapseOptions): SynapseServer {
   };
   return {
     baseUrl,
+    signingKeyFile: join(dir, 'signing.key'),
+    changeConfig,
     start: async () => {
       child = spawn('chroot', [root, 'sh', '-c', `(${python} --generate-keys) && ${python} > output.log 2>&1`], {
         stdio: 'ignore',
       });
       await until(isUp, START_TIMEOUT_MS);
-      process.stdout.write(`Synapse listens for clients on ${clientPort} and for servers on ${federationPort}\n`);
     },
     signal: (signal) => void child?.kill(signal),
     end: async (signal = 'SIGTERM') => {
@@ -76,7 +94,7 @@ export function createSynapse(options: SynapseOptions): SynapseServer {
   };
 }
 
-function homeserver({ clientPort, federationPort, observers }: SynapseOptions): Record<string, unknown> {
+function homeserver({ clientPort, federationPort, router, keyServers }: SynapseOptions): Record<string, unknown> {
   const listener = (port: number, tls: boolean, names: string[]): Record<string, unknown> => ({
     port,
     tls,
@@ -95,7 +113,7 @@ function homeserver({ clientPort, federationPort, observers }: SynapseOptions): 
     database: { name: 'sqlite3', args: { database: `${FOLDER}/homeserver.db` } },
     media_store_path: `${FOLDER}/media`,
     signing_key_path: `${FOLDER}/signing.key`,
-    trusted_key_servers: [],
+    trusted_key_servers: keyServers.map((name) => ({ server_name: name })),
     suppress_key_server_warning: true,
     report_stats: false,
     enable_registration: true,
@@ -105,7 +123,7 @@ function homeserver({ clientPort, federationPort, observers }: SynapseOptions): 
     rc_presence: { per_user: { per_second: 100, burst_count: 1000 } },
     rc_registration: { per_second: 100, burst_count: 100 },
     log_config: `${FOLDER}/log.yaml`,
-    modules: [{ module: 'synapse_router.InteropRouter', config: { observers } }],
+    modules: [{ module: 'synapse_router.InteropRouter', config: router }],
   };
 }
 
