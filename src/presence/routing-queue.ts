@@ -24,6 +24,7 @@ export class RoutingQueue {
   /** Users whom the routers are being asked about. */
   #out: ReadonlySet<number> | null = null;
   #isScheduled = false;
+  #isStopped = false;
   readonly #saver: AnswerSaver;
 
   constructor(options: RoutingQueueOptions) {
@@ -67,8 +68,9 @@ export class RoutingQueue {
     this.#saver.forget(userId);
   }
 
-  /** Saves what is not saved, once. Waits for no module. */
+  /** Saves what is not saved, once. Waits for no module: what one says later is asked again after the next start. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#waiting.clear();
     this.#waitingPings.clear();
     await this.#saver.stop();
@@ -99,6 +101,7 @@ export class RoutingQueue {
   }
 
   #take(batch: readonly PresenceUpdate[], pings: readonly PresenceUpdate[], answer: RoutingAnswer): void {
+    if (this.#isStopped) return;
     if (batch.length > 0) this.#saver.add(this.#options.route(batch, answer));
     if (pings.length > 0) this.#options.routePings(pings, answer);
   }

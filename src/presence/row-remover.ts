@@ -40,10 +40,12 @@ export class RowRemover {
     let chunk: UserId[] = [];
     try {
       while (this.#waiting.size > 0) {
-        for (const userId of this.#waiting) if (isKnown(userId)) this.#waiting.delete(userId);
-        chunk = [...this.#waiting].slice(0, MAX_ROWS_PER_WRITE);
-        for (const userId of chunk) this.#waiting.delete(userId);
-        await metrics.timeStore('remove', () => store.remove(chunk));
+        chunk = [];
+        for (const userId of this.#waiting) {
+          this.#waiting.delete(userId);
+          if (!isKnown(userId) && chunk.push(userId) === MAX_ROWS_PER_WRITE) break;
+        }
+        if (chunk.length > 0) await metrics.timeStore('remove', () => store.remove(chunk));
       }
     } catch (err) {
       for (const userId of chunk) this.#waiting.add(userId);

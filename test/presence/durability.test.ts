@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryPresenceStore } from '../../src/adapters/memory/presence-store.ts';
+import type { RoutingAnswer } from '../../src/core/engine-api.ts';
 import { PortError } from '../../src/ports/errors.ts';
 import type { PresenceStore } from '../../src/ports/presence-store.ts';
 import { PositionBlock } from '../../src/presence/position-block.ts';
@@ -512,6 +513,20 @@ describe('stopping', () => {
     const session = await rig.client(ALICE).begin({ setPresence: 'online' });
     session.end();
     expect((await rig.successor()).status(ALICE)).toMatchObject({ status_msg: 'last words' });
+  });
+
+  it('leaves alone what a module answers afterwards: the store may be closed by then', async () => {
+    const store = new UnreliableStore(new MemoryPresenceStore());
+    const router = new StubRouter();
+    const { promise, resolve } = later<RoutingAnswer>();
+    router.route = () => promise;
+    const rig = await Rig.start({ store, router });
+    await rig.put(ALICE, 'online');
+    await rig.handler.stop();
+    const before = store.calls.length;
+    resolve(new Map([[ALICE, [BOB]]]));
+    await rig.settle();
+    expect([store.calls.slice(before), rig.clock.pendingTimers]).toEqual([[], 0]);
   });
 
   it('a thousand and more changes of one turn are written in pieces and told together', async () => {
