@@ -30,13 +30,12 @@ describe('SharedHeaders', () => {
     [299, 'GET'],
     [200, 'HEAD'],
   ])('puts on the wire what writeHead does, and keeps the connection: %i to %s', async (status, method) => {
-    const own = ['Content-Length', '2', 'Allow', 'GET'];
+    const own = ['Allow', 'GET'];
     const ours = await exchange((outgoing) => {
-      shared.writeTo(outgoing, status, own);
-      outgoing.end('{}', 'latin1');
+      shared.write(outgoing, status, own, '{}');
     }, method);
     const nodes = await exchange((outgoing) => {
-      outgoing.writeHead(status, [...LIST, ...own]);
+      outgoing.writeHead(status, [...LIST, 'Content-Length', '2', ...own]);
       outgoing.end('{}', 'latin1');
     }, method);
     expect(ours).toBe(nodes);
@@ -46,18 +45,36 @@ describe('SharedHeaders', () => {
 
   it('leaves the body out where there is none', async () => {
     const text = await exchange((outgoing) => {
-      shared.writeTo(outgoing, 204, []);
-      outgoing.end();
+      shared.write(outgoing, 204, [], '');
     });
     expect(text).toContain('HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\n');
     expect(text).not.toMatch(/content-length|transfer-encoding/i);
   });
 
-  it('does without the undocumented method of Node', () => {
+  it.each([
+    ['text that is not ASCII', '{"name":"Zoë"}'],
+    ['bytes', Buffer.from('{}')],
+    ['nothing', ''],
+    ['more than a socket takes at once', 'x'.repeat(10_000_000)],
+  ])('writes %s', async (_what, body) => {
+    const ours = await exchange((outgoing) => {
+      shared.write(outgoing, 200, [], body);
+    });
+    const nodes = await exchange((outgoing) => {
+      outgoing.writeHead(200, [...LIST, 'Content-Length', String(Buffer.byteLength(body))]);
+      outgoing.end(body);
+    });
+    expect(ours === nodes).toBe(true);
+  });
+
+  it('does without the undocumented methods of Node', () => {
     const written: unknown[] = [];
-    const outgoing = { writeHead: (...all: unknown[]) => written.push(all) };
-    shared.writeTo(outgoing as unknown as ServerResponse, 200, ['Content-Length', '2']);
-    expect(written).toEqual([[200, [...LIST, 'Content-Length', '2']]]);
+    const outgoing = {
+      writeHead: (...all: unknown[]) => written.push(all),
+      end: (...all: unknown[]) => written.push(all),
+    };
+    shared.write(outgoing as unknown as ServerResponse, 200, [], '{}');
+    expect(written).toEqual([[200, [...LIST, 'Content-Length', '2']], ['{}']]);
   });
 
   it('refuses what would split an answer, and what Node must see in each', () => {

@@ -208,14 +208,8 @@ export class Exchange implements ClientRequest {
   /** Answers with `shared` headers, `more` of them (names and values in turn), and `body`. */
   send(httpStatus: number, shared: SharedHeaders, body: string | Buffer, more: readonly string[] = NO_HEADERS): void {
     if (!this.#finish()) return;
-    const length = Buffer.byteLength(body);
-    let own: readonly string[] = httpStatus === 204 ? NO_HEADERS : ['Content-Length', String(length)];
-    if (more.length > 0) own = own.concat(more);
-    if (this.#host.lifecycle.stopping) own = own.concat('Connection', 'close');
-    shared.writeTo(this.outgoing, httpStatus, own);
-    // Plain ASCII, which most answers are, need not be encoded.
-    if (typeof body === 'string' && length === body.length) this.outgoing.end(body, 'latin1');
-    else this.outgoing.end(body);
+    const own = this.#host.lifecycle.stopping ? more.concat('Connection', 'close') : more;
+    shared.write(this.outgoing, httpStatus, own, body);
     if (this.outgoing.writableLength > 0) this.#watchSlowReader();
     this.#host.answered(this, httpStatus);
   }
