@@ -4,6 +4,7 @@
 import { createPeerClient, type PeerClientOptions } from '../../src/adapters/federation-http/peer-client.ts';
 import { MemoryMetrics, SilentLogger } from '../../src/adapters/memory/index.ts';
 import { createSystemClock } from '../../src/adapters/system-clock.ts';
+import { DEFAULTS } from '../../src/config/defaults.ts';
 import { PeerError, type PeerClient, type PeerRequest, type PeerResponse } from '../../src/ports/peer-client.ts';
 import { type Authority, type CertificateOptions, createAuthority } from './certificates.ts';
 import { type DnsServer, startDnsServer } from './dns-server.ts';
@@ -39,6 +40,7 @@ export async function startPeerClientFixture(): Promise<PeerClientFixture> {
         logger: new SilentLogger(),
         metrics,
         customCas: [authority.cert],
+        ipRangeBlacklist: DEFAULTS.ip_range_blacklist,
         ipRangeWhitelist: ['127.0.0.0/8', '::1'],
         dnsServers: [dns.address],
         ...options,

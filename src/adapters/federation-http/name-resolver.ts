@@ -7,9 +7,9 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Clock } from '../../ports/clock.ts';
+import { withDeadline } from '../../ports/with-deadline.ts';
 import { type HostsFile, openHostsFile } from './hosts-file.ts';
 import { codeOf, reasonOf, StepFailure } from './step-failure.ts';
-import { withDeadline } from './with-deadline.ts';
 
 export interface SrvRecord {
   readonly name: string;

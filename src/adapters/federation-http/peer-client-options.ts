@@ -18,8 +18,8 @@ export interface PeerClientOptions {
   readonly certificateVerificationWhitelist?: readonly string[];
   /** The contents of `federation_custom_ca_list`, in PEM form; null: the authorities that come with Node. */
   readonly customCas?: readonly string[] | null;
-  /** `ip_range_blacklist` @default DEFAULT_IP_RANGE_BLACKLIST */
-  readonly ipRangeBlacklist?: readonly string[];
+  /** `ip_range_blacklist` */
+  readonly ipRangeBlacklist: readonly string[];
   /** `ip_range_whitelist` */
   readonly ipRangeWhitelist?: readonly string[];
   /** `federation_dns_servers`: `address` or `address:port`; null: the system's, and its hosts file. */

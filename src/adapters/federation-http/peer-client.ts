@@ -10,7 +10,7 @@ import { type PeerClient, PeerError, type PeerRequest, type PeerResponse } from 
 import { createClientMetrics } from './client-metrics.ts';
 import { createConnector } from './connector.ts';
 import { type Answer, type Exchange, isBroken, startExchange } from './exchange.ts';
-import { createIpRanges, DEFAULT_IP_RANGE_BLACKLIST } from './ip-ranges.ts';
+import { createIpRanges } from './ip-ranges.ts';
 import { createNameResolver } from './name-resolver.ts';
 import { DEFAULT_LIMITS, type PeerClientOptions } from './peer-client-options.ts';
 import { type Line, PeerPools } from './peer-pools.ts';
@@ -50,7 +50,7 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
   const connector = createConnector({
     clock,
     resolver,
-    ranges: createIpRanges(options.ipRangeBlacklist ?? DEFAULT_IP_RANGE_BLACKLIST, options.ipRangeWhitelist ?? []),
+    ranges: createIpRanges(options.ipRangeBlacklist, options.ipRangeWhitelist ?? []),
     tls: createTlsPolicy({
       verifyCertificates: options.verifyCertificates ?? true,
       certificateVerificationWhitelist: options.certificateVerificationWhitelist ?? [],

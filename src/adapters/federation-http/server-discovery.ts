@@ -5,7 +5,7 @@
  */
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { LruMap } from './lru-map.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import type { NameResolver, SrvRecord } from './name-resolver.ts';
 import { type Route, type RouteSource, type RouteTarget, sameRoute } from './route.ts';
 import { type ServerNameParts, serverNameParts } from './server-name-parts.ts';

@@ -7,9 +7,9 @@
  * Source: Matrix specification, server-server API, "Server discovery", step 3; RFC 8615.
  */
 import type { Clock } from '../../ports/clock.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import { cacheLifetime } from './cache-lifetime.ts';
 import type { Answer } from './exchange.ts';
-import { LruMap } from './lru-map.ts';
 import { type ServerNameParts, serverNameParts } from './server-name-parts.ts';
 import { reasonOf, StepFailure } from './step-failure.ts';
 

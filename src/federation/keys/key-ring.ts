@@ -12,6 +12,7 @@ import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PeerKey, PeerKeyStore } from '../../ports/federation-store.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import type { Counter, Metrics } from '../../ports/metrics.ts';
 import type { PeerClient } from '../../ports/peer-client.ts';
 import type { SigningKey } from '../signing/ed25519.ts';
@@ -19,7 +20,6 @@ import { signJson } from '../signing/sign-json.ts';
 import { FetchSlots } from './fetch-slots.ts';
 import { type CheckedDocument, KEY_ID, MAX_VALIDITY_MS } from './key-document.ts';
 import { KeyFetcher, type TrustedKeyServer } from './key-fetcher.ts';
-import { LruMap } from '../lru-map.ts';
 import { Pauses } from './pauses.ts';
 
 export type { TrustedKeyServer } from './key-fetcher.ts';

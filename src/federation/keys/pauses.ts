@@ -6,7 +6,7 @@
  * pauses are minutes, not hours. Bounded: the server that was asked for the longest ago is forgotten first.
  */
 import type { ServerName } from '../../matrix/identifiers.ts';
-import { LruMap } from '../lru-map.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 
 export interface PausesOptions {
   readonly maxServers: number;

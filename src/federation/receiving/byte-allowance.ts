@@ -5,6 +5,7 @@
  * say that it is delayed here comes again with it. Bounded; pure but for the clock.
  */
 import { MatrixError } from '../../matrix/errors.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 
 export interface ByteAllowanceOptions {
   readonly clock: { now(): number };
@@ -19,9 +20,8 @@ export interface ByteAllowanceOptions {
 }
 
 export class ByteAllowance {
-  readonly #options: Required<ByteAllowanceOptions>;
-  /** Those used longest ago come first. */
-  readonly #used = new Map<string, { bytes: number; ts: number }>();
+  readonly #options: Required<Omit<ByteAllowanceOptions, 'maxAddresses'>>;
+  readonly #used: LruMap<string, { readonly bytes: number; readonly ts: number }>;
 
   constructor({
     clock,
@@ -30,7 +30,8 @@ export class ByteAllowance {
     bytesPerSecond = 256 * 1024,
     maxAddresses = 10_000,
   }: ByteAllowanceOptions) {
-    this.#options = { clock, uncountedBytes, burstBytes, bytesPerSecond, maxAddresses };
+    this.#options = { clock, uncountedBytes, burstBytes, bytesPerSecond };
+    this.#used = new LruMap(maxAddresses);
   }
 
   get size(): number {
@@ -39,7 +40,7 @@ export class ByteAllowance {
 
   /** @throws MatrixError 429 `M_LIMIT_EXCEEDED` with `retry_after_ms`; then nothing is counted */
   take(address: string, bytes: number): void {
-    const { clock, uncountedBytes, burstBytes, bytesPerSecond, maxAddresses } = this.#options;
+    const { clock, uncountedBytes, burstBytes, bytesPerSecond } = this.#options;
     if (bytes <= uncountedBytes) return;
     const now = clock.now();
     const known = this.#used.get(address);
@@ -50,12 +51,6 @@ export class ByteAllowance {
         retry_after_ms: Math.max(1, Math.ceil((surplus / bytesPerSecond) * 1000)),
       });
     }
-    this.#used.delete(address);
     this.#used.set(address, { bytes: left + bytes, ts: now });
-    if (this.#used.size <= maxAddresses) return;
-    for (const oldest of this.#used.keys()) {
-      this.#used.delete(oldest);
-      return;
-    }
   }
 }

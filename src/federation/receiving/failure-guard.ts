@@ -8,6 +8,7 @@
  */
 import { MatrixError } from '../../matrix/errors.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 
 export interface FailureGuardOptions {
   readonly clock: { now(): number };
@@ -39,16 +40,15 @@ export class FailureGuard {
   readonly #clock: FailureGuardOptions['clock'];
   readonly #burst: number;
   readonly #perSecond: number;
-  readonly #maxKeys: number;
-  /** Those used longest ago come first. */
-  readonly #addresses = new Map<string, Bucket>();
-  readonly #proved = new Map<string, Bucket>();
+  readonly #addresses: LruMap<string, Bucket>;
+  readonly #proved: LruMap<string, Bucket>;
 
   constructor({ clock, burst = 50, perSecond = 1, maxKeys = 10_000 }: FailureGuardOptions) {
     this.#clock = clock;
     this.#burst = burst;
     this.#perSecond = perSecond;
-    this.#maxKeys = maxKeys;
+    this.#addresses = new LruMap(maxKeys);
+    this.#proved = new LruMap(maxKeys);
   }
 
   get size(): number {
@@ -61,7 +61,8 @@ export class FailureGuard {
    */
   begin(address: string, origin: ServerName): Attempt {
     const pair = `${address} ${origin}`;
-    const bucket = this.#proved.get(pair) ?? this.#addresses.get(address) ?? { level: 0, ts: this.#clock.now() };
+    const ofPair = this.#proved.get(pair);
+    const bucket = ofPair ?? this.#addresses.get(address) ?? this.#fresh();
     const surplus = this.#leak(bucket) + 1 - this.#burst;
     // A millionth is what adding and subtracting fractions may leave behind.
     if (surplus > 1e-6) {
@@ -70,13 +71,13 @@ export class FailureGuard {
         retry_after_ms: retryAfterMs,
       });
     }
-    if (!this.#proved.has(pair)) this.#touch(this.#addresses, address, bucket);
+    if (ofPair === undefined) this.#addresses.set(address, bucket);
     bucket.level += 1;
     return {
       verified: () => {
         bucket.level = Math.max(0, this.#leak(bucket) - 1);
         if (bucket.level === 0 && this.#addresses.get(address) === bucket) this.#addresses.delete(address);
-        this.#touch(this.#proved, pair, this.#proved.get(pair) ?? { level: 0, ts: this.#clock.now() });
+        if (this.#proved.get(pair) === undefined) this.#proved.set(pair, this.#fresh());
       },
       failed: (bytes) => {
         bucket.level = this.#leak(bucket) + bytes / BYTES_PER_UNIT;
@@ -91,13 +92,7 @@ export class FailureGuard {
     return bucket.level;
   }
 
-  #touch(buckets: Map<string, Bucket>, key: string, bucket: Bucket): void {
-    buckets.delete(key);
-    buckets.set(key, bucket);
-    if (buckets.size <= this.#maxKeys) return;
-    for (const oldest of buckets.keys()) {
-      buckets.delete(oldest);
-      return;
-    }
+  #fresh(): Bucket {
+    return { level: 0, ts: this.#clock.now() };
   }
 }

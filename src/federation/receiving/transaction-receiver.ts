@@ -10,10 +10,10 @@ import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TransactionStore } from '../../ports/federation-store.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import type { Metrics } from '../../ports/metrics.ts';
 import { isPortError } from './port-failure.ts';
 import type { PresenceEduOptions } from './presence-edu.ts';
-import { RecentAnswers } from './recent-answers.ts';
 import { createReceivingMetrics, type ReceivingMetrics } from './receiving-metrics.ts';
 import { parseTransaction, type Transaction } from './transaction.ts';
 
@@ -47,6 +47,8 @@ interface Lane {
 }
 
 const MAX_TXN_ID_BYTES = 255;
+/** In memory. Most are `{"pdus":{}}`; one with 50 PDUs is some 8 kB. */
+const MAX_ANSWERS = 2_000;
 const PRUNE_INTERVAL_MS = 3_600_000;
 const MAX_COUNTED = 10_000;
 const LOG_INTERVAL_MS = 60_000;
@@ -55,7 +57,8 @@ const ROOMS_ARE_LOCAL = { error: 'This server takes no events of rooms: its room
 export class TransactionReceiver {
   readonly #options: TransactionReceiverOptions;
   readonly #metrics: ReceivingMetrics;
-  readonly #answers = new RecentAnswers();
+  /** For repeats that come soon, and for transactions that the store need not remember. */
+  readonly #answers = new LruMap<string, string>(MAX_ANSWERS);
   /** Servers with something in the queue. */
   readonly #lanes = new Map<ServerName, Lane>();
   /** Answers saved since some of the server's were forgotten. */
@@ -113,15 +116,17 @@ export class TransactionReceiver {
   }
 
   async #work(origin: ServerName, txnId: string, transaction: Transaction): Promise<string> {
+    // A server name has no space.
+    const key = `${origin} ${txnId}`;
     try {
-      const known = this.#answers.find(origin, txnId) ?? (await this.#options.store.find(origin, txnId))?.response;
+      const known = this.#answers.get(key) ?? (await this.#options.store.find(origin, txnId))?.response;
       if (known !== undefined) {
         this.#metrics.received('repeated');
-        this.#answers.add(origin, txnId, known);
+        this.#answers.set(key, known);
         return known;
       }
       const response = await this.#take(origin, txnId, transaction);
-      this.#answers.add(origin, txnId, response);
+      this.#answers.set(key, response);
       this.#metrics.received('processed');
       this.#metrics.count(transaction);
       return response;

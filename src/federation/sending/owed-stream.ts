@@ -7,6 +7,7 @@
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import type { UserId } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { withDeadline } from '../../ports/with-deadline.ts';
 import type { DestinationQueue } from './destination-queue.ts';
 
 /** Between two batches the list may be cleared: the next one is read later than anything in it was told. */
@@ -46,7 +47,8 @@ export class OwedStream {
       if (this.#isDone || queue.updates >= target) return;
       if (this.#told.size > MAX_TOLD) this.#told.clear();
       this.#iterator ??= this.#open()[Symbol.asyncIterator]();
-      const result = await withDeadline(this.#iterator.next(), clock, timeoutMs);
+      const late = (): Error => new Error(`no owed states within ${timeoutMs} ms`);
+      const result = await withDeadline(clock, timeoutMs, this.#iterator.next(), late);
       if (this.#isDone) return; // closed meanwhile
       if (result.done === true) {
         this.#isDone = true;
@@ -67,11 +69,4 @@ export class OwedStream {
     // What it says on being closed early concerns nobody.
     this.#iterator?.return?.().then(undefined, () => undefined);
   }
-}
-
-function withDeadline<T>(promise: Promise<T>, clock: Clock, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.setTimeout(() => reject(new Error(`no owed states within ${timeoutMs} ms`)), timeoutMs);
-    promise.then(resolve, reject).finally(() => timer.cancel());
-  });
 }

@@ -5,7 +5,7 @@
  * much as half a check, so those in use are kept. Source: RFC 8032, RFC 8410; Matrix specification, appendices, "Signing Details".
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { LruMap } from '../lru-map.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 /** One of this server's keys. The private part stays inside. */

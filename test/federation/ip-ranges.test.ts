@@ -3,9 +3,10 @@
  */
 import { assert, ipV4, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createIpRanges, DEFAULT_IP_RANGE_BLACKLIST } from './ip-ranges.ts';
+import { createIpRanges } from '../../src/adapters/federation-http/ip-ranges.ts';
+import { DEFAULTS } from '../../src/config/defaults.ts';
 
-const defaults = createIpRanges(DEFAULT_IP_RANGE_BLACKLIST, []);
+const defaults = createIpRanges(DEFAULTS.ip_range_blacklist, []);
 
 describe('the default list', () => {
   // The first address, the last one, and their neighbours outside.
@@ -79,7 +80,7 @@ describe('the default list', () => {
 
 describe('exceptions', () => {
   it('count more than refusals, for the forms of an address, too', () => {
-    const ranges = createIpRanges(DEFAULT_IP_RANGE_BLACKLIST, ['10.1.2.0/24', '::1', '0.0.0.0']);
+    const ranges = createIpRanges(DEFAULTS.ip_range_blacklist, ['10.1.2.0/24', '::1', '0.0.0.0']);
     expect(['10.1.2.3', '::ffff:10.1.2.3', '::1', '0.0.0.0'].filter((address) => !ranges.allows(address))).toEqual([]);
     expect(['10.1.3.3', '::ffff:10.1.3.3', '127.0.0.1'].some((address) => ranges.allows(address))).toBe(false);
   });
