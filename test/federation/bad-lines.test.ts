@@ -87,14 +87,16 @@ describe('a certificate', () => {
     ['of an unknown authority', () => createAuthority('Somebody').issue({ dnsNames: ['two'] })],
   ])('%s: nothing is sent to that server, and everything once it has a good one', async (_, bad) => {
     await install(pair.two, bad());
-    const takenBefore = await pair.two.metric('thalamus_federation_received_transactions{outcome="processed"}');
+    const takenBefore = await pair.two.metric('thalamus_federation_received_transactions_total{outcome="processed"}');
     expect(takenBefore).toBeGreaterThan(0);
     await pair.one.changeAll('secret');
     await pair.two.changeAll('public');
     await until(async () => (await pair.one.metric('thalamus_federation_failing_destinations')) === 1, 15_000);
     // Its own requests are signed, and the certificate that it has is not asked for.
     await until(async () => (await pair.lost()).every((line) => line.includes(':one')));
-    expect(await pair.two.metric('thalamus_federation_received_transactions{outcome="processed"}')).toBe(takenBefore);
+    expect(await pair.two.metric('thalamus_federation_received_transactions_total{outcome="processed"}')).toBe(
+      takenBefore,
+    );
     expect(await pair.lost()).not.toEqual([]);
     await install(pair.two, issue({ dnsNames: ['two'] }));
     expect(await pair.settled()).toEqual([]);

@@ -66,6 +66,8 @@ export interface FakeServer extends AsyncDisposable {
   oldKeys: { readonly key: SigningKey; readonly expiredTs: number }[];
   /** What becomes of transactions: taken, refused, or not answered before `answer` is something else. */
   answer: 'take' | 'refuse' | 'hold';
+  /** Transactions that are held. */
+  readonly holding: number;
   /** In the order in which they came, those that were not taken, too. */
   readonly transactions: readonly TakenTransaction[];
   /** Entries of transactions that were taken. */
@@ -146,6 +148,9 @@ export async function startFakeServer(net: FederationNet, name: string): Promise
       if (next === 'hold') return;
       for (const go of held) go();
       held = [];
+    },
+    get holding() {
+      return held.length;
     },
     get transactions() {
       return transactions;
