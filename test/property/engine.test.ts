@@ -16,6 +16,7 @@ const parameters = { numRuns, ...(THALAMUS_SEED === 'random' ? {} : { seed: Numb
 
 const SETTINGS: [string, Partial<EngineOptions>][] = [
   ['default settings', {}],
+  ['inboxes of one entry', { limits: { maxPendingPerObserver: 1, maxRoutedPerUser: 1_000 } }],
   ['inboxes of three entries', { limits: { maxPendingPerObserver: 3, maxRoutedPerUser: 1_000 } }],
   [
     'timers of less than a second',

@@ -5,6 +5,7 @@
  */
 import { deepStrictEqual, ok } from 'node:assert/strict';
 import type {
+  CollectOptions,
   Deliveries,
   EngineOptions,
   PresenceCursor,
@@ -390,12 +391,14 @@ export class Play {
 
   #collect(step: Extract<Step, { do: 'collect' }>): void {
     const { engine, model } = this;
-    const { user, includeOffline, extras, limit } = step;
+    const { user, includeOffline, extras, limit, filter } = step;
     const tokens = this.#tokens.get(user) ?? [];
     const since = step.token === null ? null : (tokens[Math.min(step.token, tokens.length - 1)] ?? null);
     const published = engine.position;
-    const owed = model.owed(user, since, published);
-    const options = { includeOffline, accept: null, limit };
+    const accept = filter === null ? null : (source: UserId): boolean => serverNameOf(source) === filter;
+    const owed = this.#owed(user, since, accept);
+    const options = { includeOffline, accept, limit };
+    const allocated = engine.allocatedPosition;
     const first = engine.collect(user, { since, extras, ...options });
     this.answers.push(first);
     const told = new Set(first.uids.map((uid) => engine.userId(uid)));
@@ -403,15 +406,17 @@ export class Play {
     ok(limit === null || first.uids.length <= limit, 'the limit is kept');
     for (const source of told) ok(model.canSee(user, source), `${user} may see ${source}`);
     let { next } = first;
-    this.#tokens.set(user, [next, ...tokens].slice(0, 6));
-    this.#checkExtras(user, extras, told, limit);
+    this.#keepToken(user, next);
+    for (const source of told) ok(accept?.(source) ?? true, 'the filter lets them through');
+    this.#checkExtras(step, told);
     if (limit === null) {
       deepStrictEqual(next.position, published);
-      const left = model.owed(user, next, engine.position);
+      const left = this.#owed(user, next, accept);
       for (const source of owed) ok(told.has(source) || left.has(source), `${user} is told of ${source}`);
       this.#checkNothingElse(step, since, told, owed, published);
       return;
     }
+    if (allocated === engine.allocatedPosition) this.#checkLeft(user, owed, told, next, accept);
     this.#inexactUpTo.set(user, Infinity);
     if (this.#isWaiting) {
       this.#maybeWoken.add(user);
@@ -422,28 +427,73 @@ export class Play {
       size < limit && next.resume === null && next.position === engine.position;
     for (let round = 0, size = limit; !isSettled(size); round++) {
       ok(round < 60, 'an end of what is owed');
+      const before = engine.allocatedPosition;
+      const owedBefore = this.#owed(user, next, accept);
       const more = engine.collect(user, { since: next, extras: [], ...options });
       ok(more.uids.length <= limit, 'the limit is kept');
-      for (const uid of more.uids) {
-        ok(model.canSee(user, engine.userId(uid)));
-        told.add(engine.userId(uid));
+      const toldNow = new Set(more.uids.map((uid) => engine.userId(uid)));
+      for (const source of toldNow) {
+        ok(model.canSee(user, source));
+        told.add(source);
       }
       ({ next } = more);
+      this.#keepToken(user, next);
+      if (before === engine.allocatedPosition) this.#checkLeft(user, owedBefore, toldNow, next, accept);
       size = more.uids.length;
     }
     for (const source of owed) {
-      // A cut owes those without a position, and offline users of a snapshot, by the inbox, which only connected observers have.
-      const record = model.user(source);
-      const cannotBeOwed = !model.user(user).connected && (record.position === 0 || record.shown === 'offline');
-      ok(told.has(source) || cannotBeOwed, `${user} is told of ${source} in the end`);
+      ok(told.has(source) || !this.#canBeOwed(user, source), `${user} is told of ${source} in the end`);
     }
   }
 
-  #checkExtras(user: UserId, extras: readonly UserId[], told: ReadonlySet<UserId>, limit: number | null): void {
+  #keepToken(user: UserId, token: PresenceCursor): void {
+    this.#tokens.set(user, [token, ...(this.#tokens.get(user) ?? [])].slice(0, 12));
+  }
+
+  /** Whom the filter lets through of those the user is owed. */
+  #owed(user: UserId, since: PresenceCursor | null, accept: CollectOptions['accept']): Set<UserId> {
+    const owed = this.model.owed(user, since, this.engine.position);
+    return new Set([...owed].filter((source) => accept?.(source) ?? true));
+  }
+
+  /** After a cut: whoever was owed has been told of, or is owed by the new token. */
+  #checkLeft(
+    user: UserId,
+    owed: ReadonlySet<UserId>,
+    told: ReadonlySet<UserId>,
+    next: PresenceCursor,
+    accept: CollectOptions['accept'],
+  ): void {
+    const { engine } = this;
+    const left = this.#owed(user, next, accept);
+    const isMissing = (source: UserId): boolean =>
+      !told.has(source) && !left.has(source) && this.#canBeOwed(user, source);
+    const missing = [...owed].filter(isMissing);
+    if (missing.length === 0) return;
+    // A snapshot that is due after the new token tells of them: itself, or who is offline next.
+    const options = { includeOffline: false, extras: [], accept, limit: null };
+    const later = new Set<UserId>();
+    for (let since: PresenceCursor | null = next; since !== null; ) {
+      const more = engine.collect(user, { since, ...options });
+      for (const uid of more.uids) later.add(engine.userId(uid));
+      since = more.next.resume === null ? null : more.next;
+    }
+    for (const source of missing) ok(later.has(source), `${user} is told of ${source}, or it is owed`);
+  }
+
+  /** A cut owes those without a position, and offline users of a snapshot, by the inbox, which only connected observers have. */
+  #canBeOwed(observer: UserId, source: UserId): boolean {
+    const { position, shown } = this.model.user(source);
+    return this.model.user(observer).connected || (position > 0 && shown !== 'offline');
+  }
+
+  #checkExtras(step: Extract<Step, { do: 'collect' }>, told: ReadonlySet<UserId>): void {
+    const { user, extras, limit, filter } = step;
     if (limit !== null) return;
     for (const extra of extras) {
       const isWanted = extra !== user && this.engine.uidOf(extra) >= 0 && this.model.canSee(user, extra);
-      ok(told.has(extra) || !isWanted, `${extra} is a visible extra`);
+      const isAccepted = filter === null || serverNameOf(extra) === filter;
+      ok(told.has(extra) || !isWanted || !isAccepted, `${extra} is a visible extra`);
     }
   }
 

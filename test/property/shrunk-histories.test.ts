@@ -6,7 +6,7 @@ import { Play } from './play.ts';
 const ENDS: readonly Step[] = [{ do: 'take' }, { do: 'publish' }];
 
 function collect(token: number | null, limit: number | null = null): Step {
-  return { do: 'collect', user: '@e:test', token, includeOffline: false, extras: [], limit };
+  return { do: 'collect', user: '@e:test', token, includeOffline: false, extras: [], limit, filter: null };
 }
 
 /** What random histories once found, made short. */
