@@ -207,6 +207,46 @@ describe('increments', () => {
     expect(client.peek()).toEqual([]);
   });
 
+  it('a token from between two gains of interest owes the second, whatever token was used meanwhile', () => {
+    const it = new EngineDriver();
+    const [one, other] = ['@m0:test', '@m1:test'] as const;
+    for (const name of [one, other]) it.put(name, 'A', 'online');
+    const client = it.watch(W);
+    const before = client.cursor;
+    it.engine.setInterest(W, [one, other]);
+    expect(namesOf(client.peek({ limit: 1 }))).toEqual([one]);
+    const between = client.cursor;
+    client.cursor = before;
+    expect(namesOf(client.peek())).toEqual([one, other]);
+    client.cursor = between;
+    expect(namesOf(client.peek())).toEqual([other]);
+    client.cursor = before;
+    expect(drain(client, 1)).toEqual([one, other]);
+  });
+
+  it('a token that was not used for minutes still brings what was gained since', () => {
+    const it = new EngineDriver();
+    const entry = {
+      userId: '@p:far',
+      state: 'online',
+      statusMsg: null,
+      lastActiveTs: null,
+      currentlyActive: false,
+    } as const;
+    it.engine.remote.receive([entry], it.now);
+    it.commit();
+    const client = it.watch(W);
+    const before = client.cursor;
+    it.engine.setInterest(W, [entry.userId]);
+    for (let minute = 0; minute < 4; minute++) {
+      client.peek();
+      it.advance(61_000);
+    }
+    expect(client.peek()).toEqual([]);
+    client.cursor = before;
+    expect(namesOf(client.peek())).toEqual([entry.userId]);
+  });
+
   it('nothing is shown before it is durable', () => {
     const { it } = crowd(1);
     const client = it.watch(W);
