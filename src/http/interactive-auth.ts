@@ -9,7 +9,8 @@ import { z } from 'zod';
 import type { Sessions } from '../homeserver/accounts/sessions.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import { type JsonObject, isJsonObject, parseValue } from './parse-body.ts';
+import { isJsonObject, type JsonObject } from '../matrix/json-object.ts';
+import { parseValue } from './parse-body.ts';
 import { type RateLimiter, throwIfLimited } from './rate-limit.ts';
 import { Reply } from './route.ts';
 

@@ -6,14 +6,8 @@
  */
 import type { z } from 'zod';
 import { MatrixError } from '../matrix/errors.ts';
+import { isJsonObject, type JsonObject } from '../matrix/json-object.ts';
 import type { ClientRequest } from './route.ts';
-
-export type JsonObject = Record<string, unknown>;
-
-/** Whether `value` is a JSON object: no array, no null. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** The body as an object. No body at all is an error, see `optionalObjectBody`. */
 export function objectBody(request: ClientRequest): JsonObject {

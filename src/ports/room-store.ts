@@ -6,10 +6,12 @@
  * event of each key up to there. The caller serialises the writes of one room. Failures throw `PortError`.
  */
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../matrix/identifiers.ts';
+import type { JsonObject } from '../matrix/json-object.ts';
 import type { RoomDirectory } from './room-directory.ts';
 
+export type { JsonObject } from '../matrix/json-object.ts';
+
 export type Membership = 'invite' | 'join' | 'knock' | 'leave' | 'ban';
-export type JsonObject = Readonly<Record<string, unknown>>;
 /** Event type and state key. */
 export type StateKey = readonly [type: string, stateKey: string];
 

@@ -6,6 +6,7 @@
  *
  * Source: Matrix specification, server-server API, "Server discovery", step 3; RFC 8615.
  */
+import { isJsonObject } from '../../matrix/json-object.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { LruMap } from '../../ports/lru-map.ts';
 import { cacheLifetime } from './cache-lifetime.ts';
@@ -115,10 +116,7 @@ function delegationIn({ body }: Answer): Delegation {
   } catch {
     throw new InvalidAnswer('no JSON');
   }
-  const name =
-    typeof content === 'object' && content !== null && !Array.isArray(content) && 'm.server' in content
-      ? content['m.server']
-      : undefined;
+  const name = isJsonObject(content) ? content['m.server'] : undefined;
   const parts = typeof name === 'string' ? serverNameParts(name) : null;
   if (typeof name !== 'string' || parts === null) throw new InvalidAnswer('m.server is no server name');
   return { name, parts };

@@ -6,6 +6,7 @@
  * Source: Matrix specification, server-server API, "Publishing Keys".
  */
 import { isServerName, type ServerName } from '../../matrix/identifiers.ts';
+import { isJsonObject, type JsonObject } from '../../matrix/json-object.ts';
 import type { PeerKey } from '../../ports/federation-store.ts';
 import { isPublicKey } from '../signing/ed25519.ts';
 import { signaturesOf, verifyJson } from '../signing/verify-json.ts';
@@ -38,7 +39,7 @@ const MAX_OLD_KEYS = 50;
  * @param now - ms; when it was fetched
  */
 export function checkKeyDocument(document: unknown, serverName: ServerName, now: number): CheckedDocument | string {
-  if (!isObject(document)) return 'it is not a JSON object';
+  if (!isJsonObject(document)) return 'it is not a JSON object';
   const { server_name: named, valid_until_ts: statedTs } = document;
   if (named !== serverName) return isServerName(named) ? `it is the document of ${named}` : 'it names no server';
   if (typeof statedTs !== 'number' || !Number.isSafeInteger(statedTs)) return 'valid_until_ts is not a whole number';
@@ -71,8 +72,6 @@ export function checkKeyDocument(document: unknown, serverName: ServerName, now:
   return { serverName, keys, validUntilTs, document: signed };
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 interface StatedKey {
   readonly publicKey: string;
   readonly stated: JsonObject;
@@ -81,9 +80,9 @@ interface StatedKey {
 /** By key id. Other algorithms and nonsense are left out. */
 function readKeys(list: unknown): Map<string, StatedKey> {
   const keys = new Map<string, StatedKey>();
-  if (!isObject(list)) return keys;
+  if (!isJsonObject(list)) return keys;
   for (const [keyId, stated] of Object.entries(list)) {
-    if (!KEY_ID.test(keyId) || !isObject(stated) || !isPublicKey(stated['key'])) continue;
+    if (!KEY_ID.test(keyId) || !isJsonObject(stated) || !isPublicKey(stated['key'])) continue;
     keys.set(keyId, { publicKey: stated['key'].replace(/=+$/, ''), stated });
   }
   return keys;
@@ -103,8 +102,4 @@ function checkSignatures(document: JsonObject, serverName: ServerName, keys: Map
 
 function toTs(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -9,8 +9,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, CanonicalJsonError } from '../../matrix/canonical-json.ts';
 import type { EventId } from '../../matrix/identifiers.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
+import { isJsonObject, type JsonObject } from '../../matrix/json-object.ts';
 
 const MAX_ID_BYTES = 255;
 
@@ -43,7 +42,7 @@ const KEPT_CONTENT: ReadonlyMap<unknown, readonly string[] | null> = new Map([
 
 /** Null for what is no event at all. */
 export function pduId(pdu: unknown): EventId | null {
-  if (!isObject(pdu)) return null;
+  if (!isJsonObject(pdu)) return null;
   const { event_id: eventId } = pdu;
   if (isEventId(eventId)) return eventId;
   try {
@@ -58,7 +57,7 @@ export function pduId(pdu: unknown): EventId | null {
 
 function redact(pdu: JsonObject): JsonObject {
   const { content, type } = pdu;
-  return { ...pick(pdu, KEPT), content: isObject(content) ? redactContent(type, content) : {} };
+  return { ...pick(pdu, KEPT), content: isJsonObject(content) ? redactContent(type, content) : {} };
 }
 
 function redactContent(type: unknown, content: JsonObject): JsonObject {
@@ -66,7 +65,7 @@ function redactContent(type: unknown, content: JsonObject): JsonObject {
   if (kept === null) return content;
   const left = pick(content, kept ?? []);
   const { third_party_invite: invite } = content;
-  if (type === 'm.room.member' && isObject(invite) && Object.hasOwn(invite, 'signed')) {
+  if (type === 'm.room.member' && isJsonObject(invite) && Object.hasOwn(invite, 'signed')) {
     return { ...left, third_party_invite: { signed: invite['signed'] } };
   }
   return left;
@@ -78,8 +77,4 @@ function pick(value: JsonObject, keys: readonly string[]): JsonObject {
 
 function isEventId(value: unknown): value is EventId {
   return typeof value === 'string' && value.startsWith('$') && Buffer.byteLength(value) <= MAX_ID_BYTES;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

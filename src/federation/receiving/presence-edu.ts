@@ -7,6 +7,7 @@
  */
 import type { RemotePresence } from '../../core/engine-api.ts';
 import { isUserId, type ServerName, serverNameOf, type UserId } from '../../matrix/identifiers.ts';
+import { isJsonObject } from '../../matrix/json-object.ts';
 import { isPresenceState, PresenceState } from '../../matrix/presence-state.ts';
 
 export interface PresenceEduOptions {
@@ -82,7 +83,7 @@ export function collectPresence(
 
 /** The list; empty when there is none, null when it is something else. */
 function pushOf(content: unknown): readonly unknown[] | null {
-  if (!isObject(content)) return null;
+  if (!isJsonObject(content)) return null;
   const { push } = content;
   if (push === undefined || push === null) return [];
   return Array.isArray(push) ? push : null;
@@ -94,7 +95,7 @@ function parseEntry(
   now: number,
   { busyEnabled, maxStatusMsgBytes }: PresenceEduOptions,
 ): RemotePresence | DroppedReason {
-  if (!isObject(entry)) return 'malformed';
+  if (!isJsonObject(entry)) return 'malformed';
   const { user_id: userId, presence } = entry;
   if (!isUserId(userId) || LONE_SURROGATE.test(userId)) return 'user_id';
   if (serverNameOf(userId) !== origin) return 'foreign';
@@ -118,8 +119,4 @@ function isStatusMsg(value: unknown, maxBytes: number): value is string {
   if (typeof value !== 'string' || LONE_SURROGATE.test(value)) return false;
   // At most three bytes of UTF-8 for each unit, so that most need not be counted.
   return value.length * 3 <= maxBytes || Buffer.byteLength(value) <= maxBytes;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -7,6 +7,7 @@
 import type { RemotePresence } from '../../core/engine-api.ts';
 import { MatrixError } from '../../matrix/errors.ts';
 import type { EventId, ServerName } from '../../matrix/identifiers.ts';
+import { isJsonObject, type JsonObject } from '../../matrix/json-object.ts';
 import { pduId } from './pdu-id.ts';
 import { collectPresence, type DroppedReason, type PresenceEduOptions } from './presence-edu.ts';
 
@@ -34,16 +35,13 @@ export function parseTransaction(
   now: number,
   options: PresenceEduOptions | null,
 ): Transaction {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new MatrixError(400, 'M_BAD_JSON', 'The body must be a JSON object');
-  }
-  const transaction = body as Readonly<Record<string, unknown>>;
-  const { origin: named } = transaction;
+  if (!isJsonObject(body)) throw new MatrixError(400, 'M_BAD_JSON', 'The body must be a JSON object');
+  const { origin: named } = body;
   if (named !== undefined && named !== null && named !== origin) {
     throw new MatrixError(403, 'M_FORBIDDEN', "'origin' is not the server that signed the request");
   }
-  const pdus = listOf(transaction, 'pdus', MAX_PDUS);
-  const edus = listOf(transaction, 'edus', MAX_EDUS);
+  const pdus = listOf(body, 'pdus', MAX_PDUS);
+  const edus = listOf(body, 'edus', MAX_EDUS);
   const contents = edus.filter(isPresence).map(({ content }) => content);
   const { entries, dropped } = options === null ? NO_PRESENCE : collectPresence(origin, contents, now, options);
   return {
@@ -58,7 +56,7 @@ export function parseTransaction(
 
 const NO_PRESENCE = { entries: [], dropped: new Map<DroppedReason, number>() };
 
-function listOf(transaction: Readonly<Record<string, unknown>>, name: string, max: number): readonly unknown[] {
+function listOf(transaction: JsonObject, name: string, max: number): readonly unknown[] {
   const list = transaction[name];
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw new MatrixError(400, 'M_BAD_JSON', `'${name}' must be a list`);
@@ -67,5 +65,5 @@ function listOf(transaction: Readonly<Record<string, unknown>>, name: string, ma
 }
 
 function isPresence(edu: unknown): edu is { readonly content?: unknown } {
-  return typeof edu === 'object' && edu !== null && 'edu_type' in edu && edu.edu_type === 'm.presence';
+  return isJsonObject(edu) && edu['edu_type'] === 'm.presence';
 }

@@ -5,6 +5,7 @@
  * are failures like others. Source: Matrix specification, server-server API, "Transactions"; rate limiting: RFC 6585 and `Retry-After`.
  */
 import type { ServerName } from '../../matrix/identifiers.ts';
+import { isJsonObject } from '../../matrix/json-object.ts';
 import { type PeerClient, PeerError, type PeerResponse } from '../../ports/peer-client.ts';
 import { authorizationHeader } from '../signing/authorization.ts';
 import type { SigningKey } from '../signing/ed25519.ts';
@@ -47,7 +48,7 @@ export function createTransactionClient(options: TransactionClientOptions): Peer
 
 function toResult({ httpStatus, retryAfterMs, body }: PeerResponse): TransactionResult {
   if (httpStatus >= 200 && httpStatus < 300) {
-    return isObject(body) ? { ok: true } : failure('failed', retryAfterMs, `${httpStatus}, which is not JSON`);
+    return holdsObject(body) ? { ok: true } : failure('failed', retryAfterMs, `${httpStatus}, which is not JSON`);
   }
   return failure(httpStatus === 429 ? 'limited' : 'failed', retryAfterMs, String(httpStatus));
 }
@@ -63,10 +64,9 @@ function failure(reason: TransactionFailure['reason'], retryAfterMs: number | nu
   return { ok: false, reason, retryAfterMs, detail } as const;
 }
 
-function isObject(text: string): boolean {
+function holdsObject(text: string): boolean {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isJsonObject(JSON.parse(text));
   } catch {
     return false;
   }

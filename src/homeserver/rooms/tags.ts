@@ -5,7 +5,7 @@
  */
 import { MatrixError } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/identifiers.ts';
-import type { JsonObject } from '../../ports/room-store.ts';
+import { isJsonObject, type JsonObject } from '../../matrix/json-object.ts';
 import { RoomLock } from './room-lock.ts';
 
 const TAG_TYPE = 'm.tag';
@@ -31,7 +31,7 @@ export class Tags {
   async list(userId: UserId, roomId: RoomId): Promise<JsonObject> {
     const content = await this.#store.find(userId, roomId, TAG_TYPE);
     const tags = content?.['tags'];
-    return typeof tags === 'object' && tags !== null && !Array.isArray(tags) ? (tags as JsonObject) : {};
+    return isJsonObject(tags) ? tags : {};
   }
 
   /** @throws MatrixError 400 M_INVALID_PARAM for a name that is too long, 413 M_TOO_LARGE beyond 1,000 tags */
