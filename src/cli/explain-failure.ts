@@ -30,7 +30,8 @@ export function explainFailure(error: unknown, loaded: LoadedConfig | null): Fai
   return { exitCode: ExitCode.FAILURE, lines: [`this is a defect of Thalamus: ${text}`] };
 }
 
-function explainAll(problems: readonly unknown[], loaded: LoadedConfig | null): Failure {
+/** Several at once. */
+export function explainAll(problems: readonly unknown[], loaded: LoadedConfig | null): Failure {
   const failures = problems.map((problem) => explainFailure(problem, loaded));
   // With both, the configuration is the better place to begin.
   const codes = failures.map(({ exitCode }) => exitCode);

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { RoomId } from '../matrix/identifiers.ts';
 import { isRoomId } from '../matrix/identifiers.ts';
 import { buildFederation } from './build-federation.ts';
+import { certificateProblem } from './certificate-problem.ts';
 import type { Config, ModuleConfig, PresenceConfig, RateLimit } from './config.ts';
 import type { Finding } from './cross-checks.ts';
 import { isMapping } from './prepare-values.ts';
@@ -78,7 +79,13 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText }: BuildCo
     federation: listeners.some(({ resources }) => resources.includes('federation'))
       ? buildFederation(parsed, {
           dir,
-          readText: (path) => readFile('federation_custom_ca_list', path),
+          readCertificates: (path) => {
+            const found = errors.length;
+            const text = readFile('federation_custom_ca_list', path);
+            const problem = errors.length > found ? null : certificateProblem(text);
+            if (problem !== null) errors.push([['federation_custom_ca_list'], `${resolve(dir, path)}: ${problem}`]);
+            return text;
+          },
         })
       : null,
     serveServerWellknown: parsed.serve_server_wellknown,

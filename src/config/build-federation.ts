@@ -8,11 +8,11 @@ import type { ParsedFile } from './schema/index.ts';
 
 export interface FederationContext {
   readonly dir: string;
-  /** Reads a file that the configuration names, and makes a problem of it if it cannot. */
-  readonly readText: (path: string) => string;
+  /** Reads a file of certificates that the configuration names, and makes a problem of it if it cannot. */
+  readonly readCertificates: (path: string) => string;
 }
 
-export function buildFederation(parsed: ParsedFile, { dir, readText }: FederationContext): FederationConfig {
+export function buildFederation(parsed: ParsedFile, { dir, readCertificates }: FederationContext): FederationConfig {
   const { federation, rc_federation: rc, federation_presence: presence } = parsed;
   return {
     signingKeyPath: resolve(dir, parsed.signing_key_path ?? `${parsed.server_name}.signing.key`),
@@ -30,7 +30,7 @@ export function buildFederation(parsed: ParsedFile, { dir, readText }: Federatio
     domainWhitelist: parsed.federation_domain_whitelist ?? null,
     verifyCertificates: parsed.federation_verify_certificates,
     certificateVerificationWhitelist: parsed.federation_certificate_verification_whitelist ?? [],
-    customCas: parsed.federation_custom_ca_list?.map(readText) ?? null,
+    customCas: parsed.federation_custom_ca_list?.map(readCertificates) ?? null,
     ipRangeBlacklist: parsed.ip_range_blacklist ?? DEFAULTS.ip_range_blacklist,
     ipRangeWhitelist: parsed.ip_range_whitelist ?? [],
     dnsServers: parsed.federation_dns_servers ?? null,

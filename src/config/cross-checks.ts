@@ -16,6 +16,8 @@ export type Finding = readonly [path: ConfigPath, message: string];
 const MAX_KEEP_ALIVE_SPREAD_MS = 180_000;
 /** Served with the client API. */
 const USED_ANYWAY: ReadonlySet<string> = new Set(['serve_server_wellknown']);
+/** Made elsewhere, perhaps: more than the specification allows. */
+const OLD_KEY_ID = /^ed25519:[A-Za-z0-9_.-]{1,100}$/;
 type Values = Readonly<Record<string, unknown>>;
 
 export function crossCheck(values: Values): { errors: Finding[]; warnings: Finding[] } {
@@ -31,6 +33,7 @@ export function crossCheck(values: Values): { errors: Finding[]; warnings: Findi
       ...checkPresenceWriter(values),
       ...checkKeepAliveSpread(values),
       ...checkKeyServers(values),
+      ...checkOldKeys(values),
     ],
     warnings: [...warnOfRooms(values), ...warnOfGrace(values, presence), ...warnOfIdleFederation(values)],
   };
@@ -133,6 +136,13 @@ function* checkKeyServers(values: Values): Generator<Finding> {
     const message =
       'needs verify_keys where federation_verify_certificates is off; if that is meant, set accept_keys_insecurely: true';
     yield [['trusted_key_servers', index], message];
+  }
+}
+
+function* checkOldKeys(values: Values): Generator<Finding> {
+  for (const keyId of Object.keys(sectionOf(values, 'old_signing_keys'))) {
+    if (OLD_KEY_ID.test(keyId)) continue;
+    yield [['old_signing_keys', keyId], 'a key id must be "ed25519:", letters, digits and _'];
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createAuthority } from '../../test/support/certificates.ts';
 import type { Config } from './config.ts';
 import { parseConfig } from './parse-config.ts';
 import { ConfigFileError, formatProblem } from './problems.ts';
@@ -433,7 +434,7 @@ describe('federation', () => {
         [
           `${listening}ip_range_blacklist: [10.0.0.0/64]`,
           'federation: {client_timeout: x}',
-          'federation_dns_servers: [dns.example.org, "127.0.0.1:53", "::1", "[::1]:53", "1.2.3.4:x"]',
+          'federation_dns_servers: [dns.example.org, "127.0.0.1:53", "::1", "[::1]:53", "1.2.3.4:x", "1.2.3.4:65536", "[::1]:0"]',
           'federation_domain_whitelist: ["*.org"]',
           'federation_presence: {keep_alive_spread: 4m}',
         ].join('\n'),
@@ -444,6 +445,8 @@ describe('federation', () => {
         "thalamus.yaml:4:30: federation.client_timeout: must be a duration grea",
         "thalamus.yaml:5:26: federation_dns_servers[0]: must be the address of ",
         "thalamus.yaml:5:78: federation_dns_servers[4]: must be the address of ",
+        "thalamus.yaml:5:91: federation_dns_servers[5]: must be the address of ",
+        "thalamus.yaml:5:108: federation_dns_servers[6]: must be the address of",
         "thalamus.yaml:6:31: federation_domain_whitelist[0]: must be a server n",
         "thalamus.yaml:7:42: federation_presence.keep_alive_spread: must be at ",
       ]
@@ -472,6 +475,37 @@ describe('federation', () => {
     `);
     expect(problemsOf(`${listening}trusted_key_servers: [{server_name: a.org}]`)).toEqual([]);
     expect(problemsOf(`${listening}old_signing_keys: {"ed25519:a": {key: x, expired_ts: 1}}`)).toHaveLength(1);
+    expect(problemsOf(`${listening}old_signing_keys: {"a b": {key: ${key}, expired_ts: 1}}`)).toEqual([
+      expect.stringContaining('old_signing_keys["a b"]: a key id must be'),
+    ]);
+    expect(problemsOf(`${listening}federation_dns_servers: []`)).toEqual([
+      expect.stringContaining('federation_dns_servers: must name a server at least'),
+    ]);
+  });
+
+  it('wants authorities that are certificates, all of them', () => {
+    const text = `${listening}federation_custom_ca_list: [ca.pem]`;
+    const { ca, key } = createAuthority().issue({ dnsNames: ['a.org'] });
+    const problemsWith = (content: string): readonly string[] => {
+      try {
+        parse(text, { '/etc/thalamus/ca.pem': content });
+      } catch (error) {
+        return error instanceof Error ? error.message.split('\n') : [];
+      }
+      return [];
+    };
+    const none = expect.stringMatching(
+      /^thalamus\.yaml:\d+:\d+: federation_custom_ca_list: .*ca\.pem: the file has no cert/,
+    );
+    const broken = expect.stringMatching(
+      /federation_custom_ca_list: .*ca\.pem: certificate 2 of the file cannot be read: /,
+    );
+    expect(['', 'hello', key].map(problemsWith)).toEqual([[none], [none], [none]]);
+    expect([`${ca}${ca.slice(0, 200)}`, `${ca}${ca.replace('MI', 'AA')}`].map(problemsWith)).toEqual([
+      [broken],
+      [broken],
+    ]);
+    expect([ca, `my own\n${ca}\n# and\n${ca}`].map(problemsWith)).toEqual([[], []]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -75,6 +75,32 @@ describe('thalamus check-config', () => {
     const result = await run('check-config', '-c', file);
     expect(result).toMatchObject({ exitCode: 2, stdout: '' });
     expect(result.stderr).toMatch(/^picky\.yaml:\d+:\d+: modules\[0\]\.config: .*n must be 1/);
+  });
+
+  it('finds what is wrong with the files that a start reads, and makes none', async () => {
+    const listener = '{port: 8448, tls: true, resources: [{names: [federation]}]}';
+    const paths = 'tls_certificate_path: c.pem\ntls_private_key_path: k.pem\nsigning_key_path: signing.key';
+    const file = write(
+      'files.yaml',
+      `server_name: a.org\nlisteners: [${listener}]\n${paths}\nmodules: [{module: ./no.ts}]\n`,
+    );
+    write('c.pem', 'no certificate');
+    write('k.pem', 'no key');
+    write('signing.key', 'ed25519 a no_seed');
+    const result = await run('check-config', '-c', file);
+    expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(result.stderr.split('\n')).toEqual([
+      expect.stringMatching(
+        /^files\.yaml:3:23: tls_certificate_path: .* are not a certificate and its key in PEM form/,
+      ),
+      expect.stringMatching(/^files\.yaml:5:19: signing_key_path: .*signing\.key, line 1: the seed /),
+      expect.stringContaining('no.ts'),
+      '3 problems',
+      '',
+    ]);
+    rmSync(join(dir, 'signing.key'));
+    expect((await run('check-config', '-c', file)).stderr).not.toContain('signing_key_path');
+    expect(existsSync(join(dir, 'signing.key'))).toBe(false);
   });
 
   it('finds a module that would not load: exit code 3', async () => {

@@ -128,6 +128,7 @@ export const federationKeys = {
     example: true,
   }),
   federation_dns_servers: list(dnsServer())
+    .min(1, { error: 'must name a server at least; without the key the servers of the system are asked' })
     .optional()
     .meta({
       description: "DNS servers to ask for other servers' addresses. Default: those of the system, and its hosts file.",
@@ -215,9 +216,13 @@ function isServerPattern(value: string): boolean {
 }
 
 function isDnsServer(value: string): boolean {
-  const bracketed = /^\[(.+)\](?::(\d{1,5}))?$/.exec(value);
-  if (bracketed !== null) return isIP(bracketed[1] ?? '') === 6;
-  const [address = '', port, ...rest] = value.split(':');
   if (isIP(value) !== 0) return true;
-  return rest.length === 0 && isIP(address) === 4 && /^\d{1,5}$/.test(port ?? '');
+  const bracketed = /^\[(.+)\](?::(\d{1,5}))?$/.exec(value);
+  if (bracketed !== null) return isIP(bracketed[1] ?? '') === 6 && isPort(bracketed[2] ?? '53');
+  const [address = '', port = '', ...rest] = value.split(':');
+  return rest.length === 0 && isIP(address) === 4 && isPort(port);
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
 }

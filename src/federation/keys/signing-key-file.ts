@@ -43,11 +43,26 @@ const PEM_BLOCK =
  * @throws ConfigError that names the file, and the line where there is one; never with a part of a seed
  */
 export function loadOrCreateSigningKey(path: string): readonly SigningKey[] {
-  try {
+  return usable(path, () => {
     if (!existsSync(path)) createFile(path, `ed25519 a_${randomVersion()} ${encodeBase64(randomBytes(SEED_BYTES))}\n`);
-    const { size } = statSync(path);
-    if (size > MAX_FILE_BYTES) throw problem(path, null, `${size} bytes are too many for a file of keys`);
-    return parseSigningKeys(readFileSync(path, 'utf8'), path);
+    return read(path);
+  });
+}
+
+/** Reads the keys of a file that is there; returns and throws as `loadOrCreateSigningKey`. */
+export function readSigningKeys(path: string): readonly SigningKey[] {
+  return usable(path, () => read(path));
+}
+
+function read(path: string): readonly SigningKey[] {
+  const { size } = statSync(path);
+  if (size > MAX_FILE_BYTES) throw problem(path, null, `${size} bytes are too many for a file of keys`);
+  return parseSigningKeys(readFileSync(path, 'utf8'), path);
+}
+
+function usable<T>(path: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
