@@ -111,22 +111,25 @@ export class Collector {
       else if (due !== null && position > due.from)
         wentOffline.push({ uid, position: own > due.from ? own : position });
     });
-    // Whom nothing lists yet is offline; no cursor can owe those, so they come first.
-    const first = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
-    const gone = wentOffline.filter(({ uid }) => this.#listed.mark(uid));
+    // Whom nothing lists yet is offline.
+    const extras = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
     listed.sort(byPosition);
     const position = this.#published;
     const limit = options.limit ?? Infinity;
-    if (first.length + listed.length <= limit) {
-      const resume = gone.length > 0 ? oddFrom(due?.from ?? 0) : null;
-      return { uids: uidsOf([...first, ...listed].sort(byPosition)), next: { position, resume } };
+    if (extras.length + listed.length <= limit) {
+      const isOwing = wentOffline.some(({ uid }) => this.#listed.mark(uid));
+      const resume = isOwing ? oddFrom(due?.from ?? 0) : null;
+      return { uids: uidsOf([...extras, ...listed].sort(byPosition)), next: { position, resume } };
     }
-    const goneBefore = gone.filter((one) => due !== null && one.position < due.dueAt).sort(byPosition);
-    if (goneBefore.length === 0) first.unshift(...gone.filter((one) => one.position === due?.dueAt));
+    // No cursor can owe other extras than those who went offline, so they come first.
+    const gone = new Set(wentOffline.map(({ uid }) => uid));
+    const first = extras.filter(({ uid }) => !gone.has(uid));
+    const goneBefore = wentOffline.filter((one) => due !== null && one.position < due.dueAt).sort(byPosition);
+    if (goneBefore.length === 0) first.unshift(...wentOffline.filter((one) => one.position === due?.dueAt));
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
     const room = limit - takenFirst.length;
-    if (due === null || gone.length === 0) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
+    if (due === null || gone.size === 0) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
     if (goneBefore.length > 0) return this.#cutBefore(due, takenFirst, goneBefore, room);
     const before = listed.filter((one) => one.position <= due.dueAt);
     return this.#cutSnapshot(slot, takenFirst, before, room, due.dueAt);
