@@ -52,6 +52,9 @@ const control = createServer((request, response) => {
   else waiting.push({ until, response });
 });
 for (const server of [peers, control]) server.keepAliveTimeout = 600_000;
+// Whoever asks may take minutes before the first question.
+control.headersTimeout = 0;
+control.requestTimeout = 0;
 
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

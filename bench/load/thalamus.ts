@@ -34,6 +34,8 @@ export interface Thalamus {
 }
 
 const PROGRAM = fileURLToPath(new URL('../../bin/thalamus.js', import.meta.url));
+/** `BENCH_NODE_ARGS="--cpu-prof --cpu-prof-dir=/tmp/profiles" npm run bench -- …` profiles the server that is measured. */
+const PROFILE_ARGS = process.env['BENCH_NODE_ARGS']?.split(' ') ?? [];
 const UNLIMITED = { per_second: 1_000_000, burst_count: 1_000_000 };
 const LISTENING = /"port":(\d+).*"msg":"listening"/;
 
@@ -58,7 +60,7 @@ export async function startThalamus(options: ThalamusOptions): Promise<Thalamus>
   writeFileSync(configFile, JSON.stringify(config));
   const startedAt = performance.now();
   const server = await startMeasured(
-    [...(options.nodeArgs ?? []), PROGRAM, 'start', '-c', configFile],
+    [...(options.nodeArgs ?? []), ...PROFILE_ARGS, PROGRAM, 'start', '-c', configFile],
     (line) => {
       const match = LISTENING.exec(line);
       return match === null ? null : Number(match[1]);
