@@ -223,7 +223,7 @@ describe('a server that floods', () => {
   });
 
   it('is not let in with bodies that take seconds to parse', async () => {
-    const { rig, hostile } = await start();
+    const { rig, hostile, refused } = await start();
     const bombs = [`{"a":[${'[],'.repeat(1_500_000)}1]}`, `{"a":[${'{"b":1,"a":2},'.repeat(300_000)}1]}`];
     for (const bomb of bombs) {
       const startedAt = performance.now();
@@ -233,6 +233,7 @@ describe('a server that floods', () => {
       expect(performance.now() - startedAt).toBeLessThan(5_000);
       await rig.presence.advance(60 * 60_000);
     }
+    expect([refused('body'), refused('signature')]).toEqual([2, 0]);
   });
 
   it('has large bodies that come together taken a few at a time, and everybody else is served in between', async () => {

@@ -124,6 +124,7 @@ export class FederationGate {
       const parse = once(() => request.body());
       await proveClaim(claim, { method, uri, contentText: request.bodyText(), parse }, keys, serverName);
       attempt.verified();
+      reason = 'body';
       return parse();
     } catch (error) {
       attempt.failed(readBytes);
