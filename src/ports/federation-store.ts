@@ -59,6 +59,9 @@ export interface TransactionStore {
   find(origin: ServerName, txnId: string): Promise<ReceivedTransaction | null>;
   /** Remembers one; forgets those of the origin beyond the newest `keepPerOrigin`, or none if that is null. */
   save(transaction: ReceivedTransaction, keepPerOrigin: number | null): Promise<void>;
-  /** Forgets those received before; resolves with how many they were. */
-  removeBefore(ts: number): Promise<number>;
+  /**
+   * Forgets those received before a time, and of all servers' together the oldest beyond `keepNewest` (a few more may go, those received at
+   * the same time as the last one). Resolves with how many they were.
+   */
+  forget(options: { readonly receivedBeforeTs: number; readonly keepNewest: number }): Promise<number>;
 }

@@ -209,7 +209,7 @@ describe('transactions', () => {
       store: {
         find: async (...key) => (fail('find'), store.find(...key)),
         save: async (...rest) => (fail('save'), store.save(...rest)),
-        removeBefore: (ts) => store.removeBefore(ts),
+        forget: (options) => store.forget(options),
       },
     });
     for (failing of ['presence', 'save', 'find'] as const) {
@@ -324,6 +324,18 @@ describe('transactions', () => {
     await rig.peer('other.example').push([{ user_id: '@x:other.example', presence: 'online' }], 'x');
     expect(await rig.store.find(REMOTE, 't4')).toBeNull();
     expect(await rig.store.find('other.example', 'x')).not.toBeNull();
+  });
+
+  it('is forgotten by the store behind many of all servers, so that made-up ones do not fill the disk', async () => {
+    const { rig, clock } = await inOneRoom({ limits: { keepInAll: 8 } });
+    const names = Array.from({ length: 30 }, (_, i) => `s${i}.example`);
+    for (const name of names) {
+      await rig.peer(name).push([{ user_id: `@x:${name}`, presence: 'online' }], 'one');
+      await clock.advance(1);
+    }
+    const known = await Promise.all(names.map(async (name) => (await rig.store.find(name, 'one')) !== null));
+    const kept = known.filter(Boolean).length;
+    expect([kept >= 8, kept <= 10, known.slice(-8)]).toEqual([true, true, Array.from({ length: 8 }, () => true)]);
   });
 });
 

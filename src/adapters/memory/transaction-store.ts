@@ -22,9 +22,11 @@ export class MemoryTransactionStore implements TransactionStore {
     this.#rows = [...this.#rows.filter((row) => !isSame(row) && !beyond.has(row)), { ...transaction }];
   }
 
-  async removeBefore(ts: number): Promise<number> {
+  async forget({ receivedBeforeTs, keepNewest }: Parameters<TransactionStore['forget']>[0]): Promise<number> {
     const before = this.#rows.length;
-    this.#rows = this.#rows.filter((row) => row.receivedTs >= ts);
+    const firstBeyond = this.#rows.toSorted((a, b) => b.receivedTs - a.receivedTs)[keepNewest];
+    const beforeTs = Math.max(receivedBeforeTs, firstBeyond === undefined ? 0 : firstBeyond.receivedTs + 1);
+    this.#rows = this.#rows.filter((row) => row.receivedTs >= beforeTs);
     return before - this.#rows.length;
   }
 }

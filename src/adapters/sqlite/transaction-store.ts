@@ -44,7 +44,11 @@ export class SqliteTransactionStore implements TransactionStore {
     });
   }
 
-  async removeBefore(ts: number): Promise<number> {
-    return this.#db.prepare('DELETE FROM received_transactions WHERE received_ts < ?').run(ts).changes;
+  async forget({ receivedBeforeTs, keepNewest }: Parameters<TransactionStore['forget']>[0]): Promise<number> {
+    const firstBeyond = this.#db
+      .prepare('SELECT received_ts AS ts FROM received_transactions ORDER BY received_ts DESC LIMIT 1 OFFSET ?')
+      .get<{ ts: number }>(keepNewest);
+    const beforeTs = Math.max(receivedBeforeTs, firstBeyond === undefined ? 0 : firstBeyond.ts + 1);
+    return this.#db.prepare('DELETE FROM received_transactions WHERE received_ts < ?').run(beforeTs).changes;
   }
 }

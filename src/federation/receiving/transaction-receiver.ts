@@ -22,6 +22,8 @@ export interface TransactionReceiverLimits extends PresenceEduOptions {
   readonly maxWaiting?: number;
   /** Answers of one server that the store remembers, roughly: against old transactions that somebody recorded and sends again. @default 2,000 */
   readonly keepPerOrigin?: number;
+  /** Of all servers together, roughly: whoever can make up server names is bounded by it. @default 50,000 */
+  readonly keepInAll?: number;
   /** How long it does. @default 24 hours */
   readonly keepMs?: number;
 }
@@ -49,7 +51,7 @@ interface Lane {
 const MAX_TXN_ID_BYTES = 255;
 /** In memory. Most are `{"pdus":{}}`; one with 50 PDUs is some 8 kB. */
 const MAX_ANSWERS = 2_000;
-const PRUNE_INTERVAL_MS = 3_600_000;
+const FORGET_INTERVAL_MS = 3_600_000;
 const MAX_COUNTED = 10_000;
 const LOG_INTERVAL_MS = 60_000;
 const ROOMS_ARE_LOCAL = { error: 'This server takes no events of rooms: its rooms are local' };
@@ -63,7 +65,8 @@ export class TransactionReceiver {
   readonly #lanes = new Map<ServerName, Lane>();
   /** Answers saved since some of the server's were forgotten. */
   readonly #saved = new Map<ServerName, number>();
-  #pruneAtTs = 0;
+  #forgetAtTs = 0;
+  #savedInAll = 0;
   #logAtTs = 0;
 
   constructor(options: TransactionReceiverOptions) {
@@ -147,9 +150,12 @@ export class TransactionReceiver {
     if (presence.length === 0 && pduIds.length === 0) return response;
     const now = clock.now();
     await store.save({ origin, txnId, receivedTs: now, response }, this.#keepNow(origin, limits.keepPerOrigin ?? 2000));
-    if (now >= this.#pruneAtTs) {
-      this.#pruneAtTs = now + PRUNE_INTERVAL_MS;
-      await store.removeBefore(now - (limits.keepMs ?? 24 * 3_600_000));
+    const { keepInAll = 50_000, keepMs = 24 * 3_600_000 } = limits;
+    this.#savedInAll++;
+    if (now >= this.#forgetAtTs || this.#savedInAll > keepInAll / 8) {
+      this.#forgetAtTs = now + FORGET_INTERVAL_MS;
+      this.#savedInAll = 0;
+      await store.forget({ receivedBeforeTs: now - keepMs, keepNewest: keepInAll });
     }
     return response;
   }

@@ -18,7 +18,8 @@ export function transactionStoreSuite(
   tools.describe(name, () => {
     test('a new store is empty', async (store) => {
       assert.equal(await store.find(ONE, 'a'), null);
-      assert.equal(await store.removeBefore(Number.MAX_SAFE_INTEGER), 0);
+      assert.equal(await before(store, Number.MAX_SAFE_INTEGER), 0);
+      assert.equal(await store.forget({ receivedBeforeTs: 0, keepNewest: 0 }), 0);
     });
 
     test('what was saved is there after the process was killed, of its own server only', async (store, later) => {
@@ -43,8 +44,8 @@ export function transactionStoreSuite(
       await store.save(transaction(ONE, 'a'), 5);
       await store.save(transaction(ONE, 'a', { receivedTs: 9, response: '{}' }), 5);
       assert.deepEqual(await store.find(ONE, 'a'), transaction(ONE, 'a', { receivedTs: 9, response: '{}' }));
-      assert.equal(await store.removeBefore(9), 0);
-      assert.equal(await store.removeBefore(10), 1);
+      assert.equal(await before(store, 9), 0);
+      assert.equal(await before(store, 10), 1);
     });
 
     test('keeps the newest of a server, and touches no other', async (store) => {
@@ -68,11 +69,26 @@ export function transactionStoreSuite(
       for (const origin of [ONE, TWO]) {
         for (const receivedTs of [1, 2, 3]) await store.save(transaction(origin, `${receivedTs}`, { receivedTs }), 10);
       }
-      assert.equal(await store.removeBefore(3), 4);
+      assert.equal(await before(store, 3), 4);
       assert.deepEqual(await kept(store, ['1', '2', '3']), ['3']);
-      assert.equal(await store.removeBefore(3), 0);
+      assert.equal(await before(store, 3), 0);
+    });
+
+    test('forgets the oldest beyond so many of all servers', async (store) => {
+      for (const receivedTs of [4, 1, 3]) await store.save(transaction(ONE, `${receivedTs}`, { receivedTs }), 10);
+      await store.save(transaction(TWO, '2', { receivedTs: 2 }), 10);
+      assert.equal(await store.forget({ receivedBeforeTs: 0, keepNewest: 4 }), 0);
+      assert.equal(await store.forget({ receivedBeforeTs: 0, keepNewest: 2 }), 2);
+      assert.deepEqual(await kept(store, ['1', '3', '4']), ['3', '4']);
+      assert.equal(await store.find(TWO, '2'), null);
+      assert.equal(await store.forget({ receivedBeforeTs: 4, keepNewest: 2 }), 1);
+      assert.equal(await store.forget({ receivedBeforeTs: 0, keepNewest: 0 }), 1);
     });
   });
+}
+
+function before(store: TransactionStore, receivedBeforeTs: number): Promise<number> {
+  return store.forget({ receivedBeforeTs, keepNewest: 1_000 });
 }
 
 async function kept(store: TransactionStore, txnIds: readonly string[]): Promise<string[]> {
