@@ -11,6 +11,15 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'bench/results');
 const NAMES = ['delivery', 'requests', 'idle', 'start', 'engine', 'federation', 'destinations', 'keepalive'] as const;
 const NOTES = join(ROOT, 'bench/notes.md');
+/** Drawn by `npm run bench -- keepalive`. */
+const GRAPH = join(ROOT, 'docs/reference/keep-alive.svg');
+const GRAPH_TEXT = [
+  '![Requests per second, minute 20 to 80](keep-alive.svg)',
+  '',
+  'Other servers forget presence after 30 minutes, so everybody is told of again after 25. 100,000 users, 1,000 servers, simulated',
+  'time; the highest second of each ten. The spread takes 45 seconds by user and up to 3 minutes by server; what is due for a server',
+  'in the meantime goes in one request. A server that takes 500 states at once gets them at once: that is the height of the blue line.',
+].join('\n');
 
 const reports = NAMES.map((name) => read(name) as BenchReport | null).filter((report) => report !== null);
 const soak = read('soak') as (SoakResult & Omit<BenchReport, 'rows'>) | null;
@@ -29,9 +38,10 @@ function render(): string {
     [
       'Measured by `npm run bench`. Ratios are of figures from one run on one machine: server and ceiling take turns, and only',
       'the CPU time of the measured process counts. The ceiling is a bare `node:http` program that gets the same requests and',
-      'does the least that one can do with them (`bench/ceiling/hub.ts`).',
+      'does the least that one can do with them (`bench/ceiling/hub.ts`; between servers, `bench/federation/hub.ts`).',
     ].join('\n'),
     table(rows),
+    ...(existsSync(GRAPH) ? ['## Keep-alives', GRAPH_TEXT] : []),
     ...(soak === null ? [] : ['## Soak', soakText(soak)]),
     '## Where and when',
     whereAndWhen(),
