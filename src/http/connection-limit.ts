@@ -1,11 +1,13 @@
 /**
- * Bounds the number of open connections, over all listeners together.
+ * Bounds the number of open connections, over all listeners together, and how long they stay without a request.
  *
  * At the limit a newcomer takes the place of the connection that has waited longest without a complete request: silent,
  * idle, or with headers or a body that do not end. Whoever waits for an answer is never thrown out. Only when all of them
- * do is the newcomer refused.
+ * do is the newcomer refused. Idle connections are looked for now and then: Node would set a timer with each answer and
+ * take it back with the next request.
  */
 import type { Socket } from 'node:net';
+import { Connection, ConnectionQueue } from './connection-queue.ts';
 
 export interface ConnectionLimitOptions {
   readonly maxConnections: number;
@@ -15,16 +17,13 @@ export interface ConnectionLimitOptions {
 /** Requests that one connection may have sent ahead without having their answers. */
 const MAX_PIPELINED_REQUESTS = 32;
 
-const requestsInFlight = Symbol('requests in flight');
-/** On a TLS socket: the connection below it, which is what is counted. */
-export const rawSocket = Symbol('raw socket');
+const ofSocket = Symbol('connection');
 
-export type LimitedSocket = Socket & { [requestsInFlight]?: number; [rawSocket]?: LimitedSocket };
+export type LimitedSocket = Socket & { [ofSocket]?: Connection };
 
 export class ConnectionLimit {
   readonly #options: ConnectionLimitOptions;
-  /** Connections without a complete request; the one that has waited longest comes first. */
-  readonly #waiting = new Set<LimitedSocket>();
+  readonly #waiting = new ConnectionQueue();
   #open = 0;
 
   constructor(options: ConnectionLimitOptions) {
@@ -42,64 +41,84 @@ export class ConnectionLimit {
       socket.destroy();
       return;
     }
+    const connection = new Connection(socket);
+    socket[ofSocket] = connection;
     this.#open++;
-    this.#waiting.add(socket);
+    this.#waiting.add(connection);
     socket.once('close', () => {
       this.#open--;
-      this.#waiting.delete(socket);
+      this.#waiting.remove(connection);
     });
+  }
+
+  /** `above`, a TLS socket, runs on `below`, which is what is counted. */
+  link(above: LimitedSocket, below: LimitedSocket): void {
+    if (below[ofSocket] !== undefined) above[ofSocket] = below[ofSocket];
   }
 
   /** The headers of a request came in. False when the connection has too many unanswered ones and was closed. */
   received(socket: LimitedSocket): boolean {
-    const raw = socket[rawSocket] ?? socket;
-    const inFlight = (raw[requestsInFlight] ?? 0) + 1;
-    raw[requestsInFlight] = inFlight;
-    if (inFlight <= MAX_PIPELINED_REQUESTS) return true;
+    const connection = socket[ofSocket];
+    if (connection === undefined) return !socket.destroyed;
+    connection.inFlight++;
+    if (connection.inFlight <= MAX_PIPELINED_REQUESTS) return true;
     this.#options.onRejected('pipelining');
-    raw.destroy();
+    connection.socket.destroy();
     return false;
   }
 
   /** All of a request is here, and its answer is being made. */
   working(socket: LimitedSocket): void {
-    this.#waiting.delete(socket[rawSocket] ?? socket);
+    const connection = socket[ofSocket];
+    if (connection !== undefined) this.#waiting.remove(connection);
   }
 
   /** Whether the connection has a request without an answer. */
   isBusy(socket: LimitedSocket): boolean {
-    return ((socket[rawSocket] ?? socket)[requestsInFlight] ?? 0) > 0;
+    return (socket[ofSocket]?.inFlight ?? 0) > 0;
   }
 
-  /** A request was answered. */
-  idle(socket: LimitedSocket): void {
-    const raw = socket[rawSocket] ?? socket;
-    const inFlight = (raw[requestsInFlight] ?? 1) - 1;
-    raw[requestsInFlight] = inFlight;
-    if (inFlight > 0 || raw.destroyed) return;
+  /** A request was answered, at `now` on the process's own steady clock. */
+  answered(socket: LimitedSocket, now: number): void {
+    const connection = socket[ofSocket];
+    if (connection === undefined) return;
+    connection.inFlight--;
+    const raw = connection.socket;
+    if (connection.inFlight > 0 || raw.destroyed) return;
+    connection.idleSince = now;
+    connection.bytesReadThen = raw.bytesRead;
     // At the end of the queue, also when it never left it.
-    this.#waiting.delete(raw);
-    this.#waiting.add(raw);
+    this.#waiting.add(connection);
   }
 
   /** Closes what has not sent a request yet: half-open requests, and handshakes that Node's server does not know of. */
   closeUnused(): void {
-    for (const socket of this.#waiting) if (socket[requestsInFlight] === undefined) socket.destroy();
+    for (const { socket, idleSince, inFlight } of this.#waiting) {
+      if (idleSince === null && inFlight === 0) socket.destroy();
+    }
+  }
+
+  /** Closes what was answered at `ts` or before and has sent nothing since. Who has begun a request has the time for requests. */
+  closeIdle(ts: number): void {
+    for (const { socket, idleSince, inFlight, bytesReadThen } of this.#waiting) {
+      if (idleSince === null || inFlight > 0) continue;
+      if (idleSince > ts) return;
+      if (socket.bytesRead === bytesReadThen) socket.destroy();
+    }
   }
 
   /** Closes everything that has no request in flight. */
   closeWaiting(): void {
-    for (const socket of this.#waiting) socket.destroy();
+    for (const { socket } of this.#waiting) socket.destroy();
   }
 
   /** Whether a place was made. */
   #evict(): boolean {
-    for (const socket of this.#waiting) {
-      this.#waiting.delete(socket);
-      this.#options.onRejected('evicted');
-      socket.destroy();
-      return true;
-    }
-    return false;
+    const { first } = this.#waiting;
+    if (first === null) return false;
+    this.#waiting.remove(first);
+    this.#options.onRejected('evicted');
+    first.socket.destroy();
+    return true;
   }
 }

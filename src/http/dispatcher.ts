@@ -13,8 +13,10 @@ import type { ConnectionLimit } from './connection-limit.ts';
 import { toErrorResponse } from './error-response.ts';
 import { Exchange, type ExchangeHost, type Lifecycle } from './exchange.ts';
 import { accessTokenOf } from './headers.ts';
+import type { Deadlines } from './listener.ts';
 import type { OpenResources } from './open-resources.ts';
-import { PathRouter, pathsOf } from './path-router.ts';
+import { createOperations, type Operation, routerOf } from './operations.ts';
+import type { PathRouter } from './path-router.ts';
 import { readBody } from './read-body.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 import type { OperationMetrics, RequestMetrics } from './request-metrics.ts';
@@ -36,7 +38,7 @@ export interface DispatcherOptions {
   readonly authenticate: Authenticate;
   readonly webResources: WebResources | null;
   readonly webResourceTimeoutMs: number;
-  readonly slowReaderTimeoutMs: number;
+  readonly deadlines: Pick<Deadlines, 'slowReaderTimeoutMs' | 'keepAliveTimeoutMs'>;
   readonly maxRequestBytes: number;
   readonly openResources: OpenResources;
   readonly requestMetrics: RequestMetrics;
@@ -52,12 +54,6 @@ export interface ListenerScope {
   readonly xForwarded: boolean;
 }
 
-interface Operation {
-  readonly route: Route;
-  readonly metrics: OperationMetrics;
-  readonly resource: string;
-}
-
 export class Dispatcher {
   maxRequestBytes: number;
   readonly #options: DispatcherOptions;
@@ -71,13 +67,7 @@ export class Dispatcher {
     this.#options = options;
     this.maxRequestBytes = options.maxRequestBytes;
     const { requestMetrics } = options;
-    this.#operations = options.routes.map((route) => ({
-      route,
-      metrics: requestMetrics.operation(route.method, route.operationId),
-      resource: route.resource ?? 'client',
-    }));
-    // Two routes of one path are a mistake that shows here, not when the first listener opens.
-    this.#routerOf(new Set(this.#operations.map(({ resource }) => resource)));
+    this.#operations = createOperations(options.routes, requestMetrics);
     this.#other = {
       unrecognized: requestMetrics.operation('any', 'unrecognized'),
       preflight: requestMetrics.operation('OPTIONS', 'preflight'),
@@ -88,16 +78,18 @@ export class Dispatcher {
 
   /** The listener for Node's `request` event. */
   requestListener(scope: ListenerScope): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+    const { slowReaderTimeoutMs, keepAliveTimeoutMs } = this.#options.deadlines;
     const host: ExchangeHost = {
       trustForwardedFor: scope.xForwarded,
-      slowReaderTimeoutMs: this.#options.slowReaderTimeoutMs,
+      slowReaderTimeoutMs,
+      keepAlive: ['Keep-Alive', `timeout=${Math.floor(keepAliveTimeoutMs / 1000)}`],
       lifecycle: this.#options.lifecycle,
       readBody: (exchange) => this.#readOnDemand(exchange),
       succeed: (exchange, value) => this.#ready.add(exchange, value),
       fail: (exchange, error) => this.#fail(exchange, error),
       answered: (exchange, httpStatus) => this.#answered(exchange, httpStatus),
     };
-    const router = this.#routerOf(scope.resources);
+    const router = routerOf(this.#operations, scope.resources);
     return (incoming, outgoing) => {
       if (!this.#options.connections.received(incoming.socket)) return;
       const exchange = new Exchange(host, this.#other.unrecognized, incoming, outgoing);
@@ -107,17 +99,6 @@ export class Dispatcher {
         this.#fail(exchange, error);
       }
     };
-  }
-
-  /** Built once for each listener, so that asking costs the same whatever else there is. */
-  #routerOf(resources: ReadonlySet<string>): PathRouter<Operation> {
-    const router = new PathRouter<Operation>();
-    for (const operation of this.#operations) {
-      if (!resources.has(operation.resource)) continue;
-      const { route } = operation;
-      for (const path of pathsOf(route)) router.add(route.method, path, operation);
-    }
-    return router;
   }
 
   #begin(scope: ListenerScope, router: PathRouter<Operation>, exchange: Exchange): void {
@@ -285,9 +266,10 @@ export class Dispatcher {
 
   #answered(exchange: Exchange, httpStatus: number | null): void {
     const { connections, requestMetrics, logger } = this.#options;
-    connections.idle(exchange.incoming.socket);
+    const now = performance.now();
+    const durationMs = now - exchange.startedAt;
+    connections.answered(exchange.incoming.socket, now);
     exchange.held?.release();
-    const durationMs = performance.now() - exchange.startedAt;
     if (httpStatus !== null) requestMetrics.answered(exchange.operation, httpStatus, durationMs);
     const { operationId } = exchange.operation;
     // The query may hold a token: only the path is written down.

@@ -15,6 +15,7 @@ import type { ClientRequest, Requester } from './route.ts';
 const EMPTY = Buffer.alloc(0);
 const NO_QUERY = '';
 const NO_HEADERS: readonly string[] = [];
+const CLOSE: readonly string[] = ['Connection', 'close'];
 
 const JSON_HEADERS = new SharedHeaders([
   'Content-Type',
@@ -43,6 +44,8 @@ export interface ExchangeHost {
   readonly trustForwardedFor: boolean;
   /** How long a client may take to read an answer without any progress. */
   readonly slowReaderTimeoutMs: number;
+  /** What an answer says of how long its connection stays, name and value. */
+  readonly keepAlive: readonly string[];
   readonly lifecycle: Lifecycle;
   /** For a handler that reads the body itself. Rejects with what `readBody` answers, or when nobody is there any more. */
   readBody(exchange: Exchange): Promise<void>;
@@ -208,7 +211,8 @@ export class Exchange implements ClientRequest {
   /** Answers with `shared` headers, `more` of them (names and values in turn), and `body`. */
   send(httpStatus: number, shared: SharedHeaders, body: string | Buffer, more: readonly string[] = NO_HEADERS): void {
     if (!this.#finish()) return;
-    const own = this.#host.lifecycle.stopping ? more.concat('Connection', 'close') : more;
+    const ofConnection = this.#connectionHeaders();
+    const own = more.length === 0 ? ofConnection : more.concat(ofConnection);
     shared.write(this.outgoing, httpStatus, own, body);
     if (this.outgoing.writableLength > 0) this.#watchSlowReader();
     this.#host.answered(this, httpStatus);
@@ -227,10 +231,17 @@ export class Exchange implements ClientRequest {
   /** For whoever writes to `outgoing` themselves: false when there is nobody to write to. */
   takeOver(httpStatus: number): boolean {
     if (!this.#finish()) return false;
+    const [name, value] = this.#connectionHeaders();
+    if (name !== undefined && value !== undefined) this.outgoing.setHeader(name, value);
     this.outgoing.on('close', () => {
       this.#host.answered(this, httpStatus);
     });
     return true;
+  }
+
+  #connectionHeaders(): readonly string[] {
+    if (this.#host.lifecycle.stopping) return CLOSE;
+    return this.outgoing.shouldKeepAlive ? this.#host.keepAlive : NO_HEADERS;
   }
 
   #finish(): boolean {

@@ -83,6 +83,9 @@ const DEFAULT_DEADLINES: Deadlines = {
   slowReaderTimeoutMs: 60_000,
 };
 
+/** A request that is on its way when the advertised time is over still comes through. */
+const KEEP_ALIVE_RESERVE_MS = 1000;
+
 /** What is left for the database, logs and outgoing connections. */
 const RESERVED_FILES = 256;
 
@@ -112,7 +115,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     authenticate: options.authenticate,
     webResources: options.webResources ?? null,
     webResourceTimeoutMs: options.webResourceTimeoutMs ?? 30_000,
-    slowReaderTimeoutMs: deadlines.slowReaderTimeoutMs,
+    deadlines,
     maxRequestBytes: options.limits.maxRequestBytes,
     openResources: new OpenResources(options.metrics),
     requestMetrics,
@@ -123,6 +126,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const listeners: Listener[] = [];
   const addresses: ListeningAddress[] = [];
   let closing: Promise<void> | null = null;
+  let idleTimer: NodeJS.Timeout | undefined;
+
+  function startClosingIdle(): void {
+    const { keepAliveTimeoutMs } = deadlines;
+    const close = (): void => connections.closeIdle(performance.now() - keepAliveTimeoutMs - KEEP_ALIVE_RESERVE_MS);
+    idleTimer = setInterval(close, Math.max(100, Math.min(2000, Math.floor(keepAliveTimeoutMs / 4)))).unref();
+  }
 
   async function openOne(entry: HttpListenerOptions, bindAddress: string): Promise<void> {
     const protocol = entry.tls ? 'https' : 'http';
@@ -180,12 +190,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }, graceMs);
     await closed;
     clearTimeout(timer);
+    clearInterval(idleTimer);
   }
 
   return {
     addresses,
     listen: async () => {
       try {
+        startClosingIdle();
         for (const entry of options.listeners) await openEntry(entry);
       } catch (error) {
         await close(0);

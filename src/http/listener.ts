@@ -7,8 +7,9 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionLimit, type LimitedSocket, rawSocket } from './connection-limit.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 import { CORS_HEADERS } from './headers.ts';
+import { QuietRequest } from './quiet-request.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
 /** Certificate chain and private key, in PEM. */
@@ -46,11 +47,13 @@ export interface Listener {
 
 /** Opens the socket. Rejects with Node's error (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`). */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { tls, deadlines, connections, requestMetrics } = options;
+  const { tls, deadlines, connections } = options;
   const shared = {
     headersTimeout: deadlines.headersTimeoutMs,
     requestTimeout: deadlines.requestTimeoutMs,
-    keepAliveTimeout: deadlines.keepAliveTimeoutMs,
+    // Idle connections are the connection limit's to close.
+    keepAliveTimeout: 0,
+    IncomingMessage: QuietRequest,
     connectionsCheckingInterval: Math.max(100, Math.min(2000, Math.floor(deadlines.headersTimeoutMs / 4))),
   };
   const tlsServer =
@@ -62,7 +65,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   server.on('connection', (socket: Socket) => {
     connections.accept(socket);
   });
-  if (tlsServer !== null) linkTlsSockets(tlsServer, requestMetrics);
+  if (tlsServer !== null) linkTlsSockets(tlsServer, options);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     rejectMalformed(error, socket as Socket, options);
   });
@@ -93,7 +96,7 @@ function listen(server: Server, port: number, host: string): Promise<void> {
 }
 
 /** Lets the connection limit know which connection a TLS socket runs on: Node does not say. */
-function linkTlsSockets(server: Server, requestMetrics: RequestMetrics): void {
+function linkTlsSockets(server: Server, { connections, requestMetrics }: ListenerOptions): void {
   const handshaking = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const key = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -102,11 +105,11 @@ function linkTlsSockets(server: Server, requestMetrics: RequestMetrics): void {
       if (handshaking.get(key) === socket) handshaking.delete(key);
     });
   });
-  server.on('secureConnection', (socket: LimitedSocket) => {
+  server.on('secureConnection', (socket: Socket) => {
     const key = `${socket.remoteAddress}:${socket.remotePort}`;
     const below = handshaking.get(key);
     handshaking.delete(key);
-    if (below !== undefined) socket[rawSocket] = below;
+    if (below !== undefined) connections.link(socket, below);
   });
   server.on('tlsClientError', (_error: Error, socket: Socket) => {
     requestMetrics.rejectedConnection('malformed');
@@ -115,7 +118,7 @@ function linkTlsSockets(server: Server, requestMetrics: RequestMetrics): void {
   });
 }
 
-function rejectMalformed(error: NodeJS.ErrnoException, socket: LimitedSocket, options: ListenerOptions): void {
+function rejectMalformed(error: NodeJS.ErrnoException, socket: Socket, options: ListenerOptions): void {
   const timeout = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   // A request in flight has its own answer; these bytes would be taken for it.
   if (error.code === 'ECONNRESET' || !socket.writable || options.connections.isBusy(socket)) {
