@@ -36,9 +36,7 @@ export function buildFederation(parsed: ParsedFile, { dir, readCertificates }: F
     dnsServers: parsed.federation_dns_servers ?? null,
     client: {
       timeoutMs: federation.client_timeout,
-      maxShortRetryDelayMs: federation.max_short_retry_delay,
       maxLongRetryDelayMs: federation.max_long_retry_delay,
-      maxShortRetries: federation.max_short_retries,
       maxLongRetries: federation.max_long_retries,
     },
     destinations: {

@@ -128,9 +128,7 @@ export interface FederationConfig {
   readonly dnsServers: readonly string[] | null;
   readonly client: {
     readonly timeoutMs: number;
-    readonly maxShortRetryDelayMs: number;
     readonly maxLongRetryDelayMs: number;
-    readonly maxShortRetries: number;
     readonly maxLongRetries: number;
   };
   readonly destinations: {

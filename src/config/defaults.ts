@@ -32,9 +32,7 @@ export const DEFAULTS = {
   key_refresh_interval: '1d',
   federation: {
     client_timeout: '60s',
-    max_short_retry_delay: '2s',
     max_long_retry_delay: '60s',
-    max_short_retries: 3,
     max_long_retries: 10,
     destination_min_retry_interval: '10m',
     destination_retry_multiplier: 2,

@@ -65,6 +65,8 @@ next_link_domain_whitelist
 templates
 retention
 federation_client_minimum_tls_version
+federation.max_short_retry_delay
+federation.max_short_retries
 federation_whitelist_endpoint_enabled
 federation_metrics_domains
 allow_profile_lookup_over_federation

@@ -95,27 +95,21 @@ export const federationKeys = {
     client_timeout: duration()
       .prefault(federation.client_timeout)
       .meta({ description: 'How long a request to another server may take.', example: '60s' }),
-    max_short_retry_delay: duration()
-      .prefault(federation.max_short_retry_delay)
-      .meta({ description: 'Longest pause before a quick retry.', example: '2s' }),
     max_long_retry_delay: duration()
       .prefault(federation.max_long_retry_delay)
-      .meta({ description: 'Longest pause before a slow retry.', example: '60s' }),
-    max_short_retries: wholeNumber({ min: 0 })
-      .prefault(federation.max_short_retries)
-      .meta({ description: 'Most quick retries.', example: 3 }),
+      .meta({ description: 'Longest of the pauses before quick retries.', example: '60s' }),
     max_long_retries: wholeNumber({ min: 0 })
       .prefault(federation.max_long_retries)
-      .meta({ description: 'Most slow retries.', example: 10 }),
+      .meta({ description: 'Quick retries before a server that failed rests for longer.', example: 10 }),
     destination_min_retry_interval: duration()
       .prefault(federation.destination_min_retry_interval)
-      .meta({ description: 'First pause before a server that failed is tried again.', example: '10m' }),
+      .meta({ description: 'First rest after the quick retries.', example: '10m' }),
     destination_retry_multiplier: positiveNumber()
       .prefault(federation.destination_retry_multiplier)
-      .meta({ description: 'What the pause is multiplied with at each failure.', example: 2 }),
+      .meta({ description: 'What the rest is multiplied with at each further failure.', example: 2 }),
     destination_max_retry_interval: duration()
       .prefault(federation.destination_max_retry_interval)
-      .meta({ description: 'Longest pause before a server that failed is tried again.', example: '7d' }),
+      .meta({ description: 'Longest rest.', example: '7d' }),
   })
     .prefault({})
     .meta({ description: 'Retries and time limits of requests to other servers.' }),
