@@ -169,40 +169,46 @@ async function keys(setting: Setting, { aliceSees, bobSees }: Eyes): Promise<voi
     await users.alice.setPresence('online', 'signed with a new key');
     await bobSees({ status_msg: 'signed with a new key' });
   });
-  await step('both exchange their signing key files, the old keys are in old_signing_keys: both ways work', async () => {
-    const [ours, theirs] = [setting.readSigningKeys().split('\n')[1], readFileSync(synapse.signingKeyFile, 'utf8')];
-    const [oldHere, oldThere] = [expired(await keysOf(names.thalamus)), expired(await keysOf(names.synapse))];
-    await Promise.all([thalamus.terminate(), synapse.end()]);
-    setting.writeSigningKeys(theirs.trimEnd());
-    writeFileSync(synapse.signingKeyFile, `${ours}\n`);
-    thalamus.changeConfig({ old_signing_keys: oldHere });
-    synapse.changeConfig({ old_signing_keys: oldThere });
-    await Promise.all([thalamus.restart(), synapse.start()]);
-    const [here, there] = [await keysOf(names.thalamus), await keysOf(names.synapse)];
-    expectEqual(Object.keys(here.verify_keys), Object.keys(oldThere));
-    expectEqual(Object.keys(here.old_verify_keys).length, 2);
-    expectEqual(Object.keys(there.verify_keys).length, 1);
-    await users.alice.setPresence('online', 'signed with your key');
-    await bobSees({ status_msg: 'signed with your key' });
-    await users.bob.setPresence('online', 'signed with yours');
-    await aliceSees({ status_msg: 'signed with yours' });
-  });
+  await step(
+    'both exchange their signing key files, the old keys are in old_signing_keys: both ways work',
+    async () => {
+      const [ours, theirs] = [setting.readSigningKeys().split('\n')[1], readFileSync(synapse.signingKeyFile, 'utf8')];
+      const [oldHere, oldThere] = [expired(await keysOf(names.thalamus)), expired(await keysOf(names.synapse))];
+      await Promise.all([thalamus.terminate(), synapse.end()]);
+      setting.writeSigningKeys(theirs.trimEnd());
+      writeFileSync(synapse.signingKeyFile, `${ours}\n`);
+      thalamus.changeConfig({ old_signing_keys: oldHere });
+      synapse.changeConfig({ old_signing_keys: oldThere });
+      await Promise.all([thalamus.restart(), synapse.start()]);
+      const [here, there] = [await keysOf(names.thalamus), await keysOf(names.synapse)];
+      expectEqual(Object.keys(here.verify_keys), Object.keys(oldThere));
+      expectEqual(Object.keys(here.old_verify_keys).length, 2);
+      expectEqual(Object.keys(there.verify_keys).length, 1);
+      await users.alice.setPresence('online', 'signed with your key');
+      await bobSees({ status_msg: 'signed with your key' });
+      await users.bob.setPresence('online', 'signed with yours');
+      await aliceSees({ status_msg: 'signed with yours' });
+    },
+  );
   await step("each tells the other's keys, as key servers do", async () => {
     expectEqual(await knownTo(names.thalamus, names.synapse), Object.keys((await keysOf(names.synapse)).verify_keys));
     expectEqual(await knownTo(names.synapse, names.thalamus), Object.keys((await keysOf(names.thalamus)).verify_keys));
   });
-  await step('carol of a third server → bob: Synapse takes her key from Thalamus, which it trusts as a key server', async () => {
-    const asked = (): number => thalamus.program.stdout().match(/\/_matrix\/key\/v2\/query/g)?.length ?? 0;
-    const before = asked();
-    const { server, carol } = await setting.startThird();
-    try {
-      await carol.setPresence('online', 'you do not know me');
-      await follow(users.bob, carol.userId)({ status_msg: 'you do not know me' });
-      if (asked() === before) throw new Error('nobody asked Thalamus');
-    } finally {
-      await server.stop();
-    }
-  });
+  await step(
+    'carol of a third server → bob: Synapse takes her key from Thalamus, which it trusts as a key server',
+    async () => {
+      const asked = (): number => thalamus.program.stdout().match(/\/_matrix\/key\/v2\/query/g)?.length ?? 0;
+      const before = asked();
+      const { server, carol } = await setting.startThird();
+      try {
+        await carol.setPresence('online', 'you do not know me');
+        await follow(users.bob, carol.userId)({ status_msg: 'you do not know me' });
+        if (asked() === before) throw new Error('nobody asked Thalamus');
+      } finally {
+        await server.stop();
+      }
+    },
+  );
 }
 
 async function goodNight({ users: { alice, bob } }: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
@@ -227,7 +233,8 @@ async function main(root: string, wanted: readonly string[]): Promise<void> {
       say(`${server}: ${JSON.stringify(answer['server'])} at https://${software}`);
     }
     const eyes = { aliceSees: follow(users.alice, users.bob.userId), bobSees: follow(users.bob, users.alice.userId) };
-    for (const [part, run] of Object.entries(PARTS)) if (wanted.length === 0 || wanted.includes(part)) await run(setting, eyes);
+    for (const [part, run] of Object.entries(PARTS))
+      if (wanted.length === 0 || wanted.includes(part)) await run(setting, eyes);
   } finally {
     if (hasFailed()) {
       writeFileSync('interoperation-synapse.log', synapse.log());

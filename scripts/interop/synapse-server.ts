@@ -46,7 +46,7 @@ const FOLDER = '/srv/interop';
 const START_TIMEOUT_MS = 60_000;
 
 export function createSynapse(options: SynapseOptions): SynapseServer {
-  const { root, clientPort, federationPort, certificate } = options;
+  const { root, clientPort, certificate } = options;
   const dir = join(root, FOLDER);
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
