@@ -20,7 +20,7 @@ import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import { serverNameOf, type UserId } from '../../src/matrix/identifiers.ts';
 import { START_TS } from '../support/engine-driver.ts';
 import { EXCLUDED, LOCALS, PASSERS_BY, REMOTES, type Step, STRANGERS } from './history.ts';
-import { ReferenceModel } from './reference-model.ts';
+import { ReferenceModel, type Told } from './reference-model.ts';
 
 const EVERYBODY = [...LOCALS, ...REMOTES, ...STRANGERS, ...PASSERS_BY];
 const CLAIMS: Record<string, { claim: SyncClaim | null; counted: boolean }> = {
@@ -47,6 +47,8 @@ export class Play {
   readonly #wokenMeanwhile = new Set<UserId>();
   /** When an observer last asked for everybody: a token from before gets a snapshot. */
   readonly #wantedAllAt = new Map<UserId, number>();
+  /** Gains that were too many for an inbox. */
+  readonly #bySnapshot = new WeakSet<Told>();
   /** Observers whose cut answers put something into their inboxes meanwhile. */
   readonly #maybeWoken = new Set<UserId>();
   /** Position up to which an observer's inbox may have entries the model does not know of (cuts put some there). */
@@ -175,12 +177,7 @@ export class Play {
         const deliveries = engine.setInterest(step.user, step.interest);
         const position = engine.allocatedPosition;
         if (step.interest === 'ALL') this.#wantedAllAt.set(step.user, position);
-        // Each has a position of their own, in the order of their numbers, unless it is a snapshot that tells of them all.
-        const isEach = position - before === gained.length * 2;
-        for (const [index, source] of gained.toSorted((a, b) => engine.uidOf(a) - engine.uidOf(b)).entries()) {
-          const at = isEach ? before + (index + 1) * 2 : position;
-          model.user(step.user).told.push({ source, position: at, how: 'gain', isVoid: false });
-        }
+        this.#rememberGains(step.user, gained, { before, position, isAll: step.interest === 'ALL' });
         return this.#compareWoken(
           deliveries,
           step.interest === 'ALL' || gained.length > 0 ? [step.user] : [],
@@ -197,6 +194,31 @@ export class Play {
       }
       case 'collect':
         return this.#collect(step);
+    }
+  }
+
+  /** Each has a position of their own, in the order of their numbers, unless they are so many that a snapshot tells of them all. */
+  #rememberGains(
+    observer: UserId,
+    gained: readonly UserId[],
+    { before, position, isAll }: { before: number; position: number; isAll: boolean },
+  ): void {
+    const { told } = this.model.user(observer);
+    const isSnapshot = isAll || gained.length > this.options.limits.maxPendingPerObserver / 2;
+    if (isSnapshot) {
+      // One that is still held up tells of what an earlier one should have told.
+      for (const one of told)
+        if (this.#bySnapshot.has(one) && one.position > this.engine.position) one.position = position;
+    }
+    for (const [index, source] of gained.toSorted((a, b) => this.engine.uidOf(a) - this.engine.uidOf(b)).entries()) {
+      const gain: Told = {
+        source,
+        position: isSnapshot ? position : before + (index + 1) * 2,
+        how: 'gain',
+        isVoid: false,
+      };
+      told.push(gain);
+      if (isSnapshot) this.#bySnapshot.add(gain);
     }
   }
 

@@ -56,7 +56,7 @@ interface User {
 /** What an observer was told of, and must find in a sync whose token is older. */
 export interface Told {
   readonly source: UserId;
-  readonly position: number;
+  position: number;
   readonly how: 'update' | 'routed' | 'gain';
   /** Not owed any more (the answer it came from was replaced), but it may still be found. */
   isVoid: boolean;
