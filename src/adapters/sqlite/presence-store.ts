@@ -13,7 +13,7 @@ import type { Database, SqlValue } from './database.ts';
 
 /** Rows read at once: about 3 ms of the process's time. */
 const LOAD_BATCH = 2_000;
-/** Rows of one statement. */
+/** Rows of one statement; there is one for each number of rows up to it. */
 const WRITE_BATCH = 50;
 
 const ROW_COLUMNS = [
@@ -26,6 +26,18 @@ const ROW_COLUMNS = [
   'currently_active',
   'position',
 ] as const;
+
+/** What rows are put into: those with a key that is there already replace what is there. */
+interface UpsertTable {
+  readonly name: string;
+  /** The first one is the key. */
+  readonly columns: readonly string[];
+  /** The statement for each number of rows, made when it is first needed. */
+  readonly sql: (string | undefined)[];
+}
+
+const PRESENCE: UpsertTable = { name: 'presence', columns: ROW_COLUMNS, sql: [] };
+const FULL_MARKS: UpsertTable = { name: 'presence_full_marks', columns: ['user_id', 'position'], sql: [] };
 
 type LoadedRow = readonly [
   userId: UserId,
@@ -64,7 +76,7 @@ export class SqlitePresenceStore implements PresenceStore {
   }
 
   async write(rows: readonly PresenceRow[]): Promise<void> {
-    this.#upsert('presence', ROW_COLUMNS, rows, toColumns);
+    this.#upsert(PRESENCE, rows, toColumns);
   }
 
   async writeRouted(answers: readonly RoutedAnswer[]): Promise<void> {
@@ -108,7 +120,7 @@ export class SqlitePresenceStore implements PresenceStore {
   }
 
   async writeFullPresenceMarks(marks: ReadonlyMap<UserId, number>): Promise<void> {
-    this.#upsert('presence_full_marks', ['user_id', 'position'], [...marks], (mark) => mark);
+    this.#upsert(FULL_MARKS, [...marks], (mark) => mark);
   }
 
   async remove(users: readonly UserId[]): Promise<void> {
@@ -123,38 +135,31 @@ export class SqlitePresenceStore implements PresenceStore {
     });
   }
 
-  /** The first column is the key. One row is one statement without BEGIN and COMMIT, as most turns are. */
-  #upsert<T>(
-    table: string,
-    columns: readonly string[],
-    rows: readonly T[],
-    toValues: (row: T) => readonly SqlValue[],
-  ): void {
-    const [first] = rows;
-    if (first === undefined) return;
-    const one = this.#db.prepare(upsertSql(table, columns, 1));
-    if (rows.length === 1) {
-      one.run(...toValues(first));
+  /** A turn of the size of most is one statement, which needs no BEGIN and COMMIT: a call of the driver costs as much as a row. */
+  #upsert<T>(table: UpsertTable, rows: readonly T[], toValues: (row: T) => readonly SqlValue[]): void {
+    if (rows.length === 0) return;
+    if (rows.length <= WRITE_BATCH) {
+      this.#upsertAtOnce(table, rows, toValues);
       return;
     }
     this.#db.transaction(() => {
-      let next = 0;
-      if (rows.length >= WRITE_BATCH) {
-        const many = this.#db.prepare(upsertSql(table, columns, WRITE_BATCH));
-        for (; next + WRITE_BATCH <= rows.length; next += WRITE_BATCH) {
-          many.run(...rows.slice(next, next + WRITE_BATCH).flatMap(toValues));
-        }
+      for (let next = 0; next < rows.length; next += WRITE_BATCH) {
+        this.#upsertAtOnce(table, rows.slice(next, next + WRITE_BATCH), toValues);
       }
-      for (const row of rows.slice(next)) one.run(...toValues(row));
     });
+  }
+
+  #upsertAtOnce<T>(table: UpsertTable, rows: readonly T[], toValues: (row: T) => readonly SqlValue[]): void {
+    const sql = (table.sql[rows.length] ??= upsertSql(table, rows.length));
+    this.#db.prepare(sql).run(...rows.flatMap(toValues));
   }
 }
 
-function upsertSql(table: string, columns: readonly string[], rows: number): string {
+function upsertSql({ name, columns }: UpsertTable, rows: number): string {
   const [key, ...rest] = columns;
   const values = `(${columns.map(() => '?').join(', ')})`;
   return (
-    `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array.from({ length: rows }, () => values).join(', ')} ` +
+    `INSERT INTO ${name} (${columns.join(', ')}) VALUES ${Array.from({ length: rows }, () => values).join(', ')} ` +
     `ON CONFLICT (${key}) DO UPDATE SET ${rest.map((column) => `${column} = excluded.${column}`).join(', ')}`
   );
 }
