@@ -40,7 +40,7 @@ export function renderLogPage(): string {
   return `${[HEAD, '', '| msg | level | fields | from |', '| --- | --- | --- | --- |', ...new Set(rows)].join('\n')}\n`;
 }
 
-/** Calls of `….error(fields, message)` and the like, with a mapping and a fixed text. */
+/** Calls of `….error(fields, message)` and the like, and of a log gate's `….tell(cause, () => fields, message)`, with a fixed text. */
 function collectLines(): LogLine[] {
   return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .map((path) => path.replaceAll('\\', '/'))
@@ -64,15 +64,24 @@ function collectLines(): LogLine[] {
 function readCall(node: Node, folder: string): LogLine[] {
   if (node['type'] !== 'CallExpression' || !Array.isArray(node['arguments'])) return [];
   const callee = asNode(node['callee']);
-  const level = nameOf(callee?.['property']) ?? '';
-  const [fields, message] = node['arguments'].map(asNode);
-  if (callee?.['type'] !== 'MemberExpression' || !LEVELS.includes(level) || fields === null || fields === undefined)
-    return [];
-  const names =
-    fields['type'] === 'ObjectExpression' && Array.isArray(fields['properties'])
-      ? fields['properties'].map((property) => nameOf(asNode(property)?.['key']) ?? '…')
-      : ['…'];
-  return textsOf(message).map((text) => ({ message: text, level, fields: names, folder }));
+  const method = nameOf(callee?.['property']) ?? '';
+  if (callee?.['type'] !== 'MemberExpression') return [];
+  const [first, second, third] = node['arguments'].map(asNode);
+  if (method === 'tell') {
+    const fields = [...fieldsOf(unwrapped(asNode(second?.['body']))), 'unloggedBefore'];
+    return textsOf(third).map((message) => ({ message, level: 'warn', fields, folder }));
+  }
+  if (!LEVELS.includes(method) || first === null || first === undefined) return [];
+  return textsOf(second).map((message) => ({ message, level: method, fields: fieldsOf(first), folder }));
+}
+
+function fieldsOf(node: Node | null): string[] {
+  if (node?.['type'] !== 'ObjectExpression' || !Array.isArray(node['properties'])) return ['…'];
+  return node['properties'].map((property) => nameOf(asNode(property)?.['key']) ?? '…');
+}
+
+function unwrapped(node: Node | null): Node | null {
+  return node?.['type'] === 'ParenthesizedExpression' ? asNode(node['expression']) : node;
 }
 
 /** The text, or both texts of a choice. */

@@ -7,6 +7,7 @@
 import type { KeptChange } from '../core/engine-api.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Timer } from '../ports/clock.ts';
+import { LogGate } from '../ports/log-gate.ts';
 import type { PresenceStore, RoutedAnswer } from '../ports/presence-store.ts';
 import { type Background, inBackground } from './background.ts';
 import type { PresenceMetrics } from './presence-metrics.ts';
@@ -23,6 +24,7 @@ export interface AnswerSaverOptions extends Background {
 
 export class AnswerSaver {
   readonly #options: AnswerSaverOptions;
+  readonly #log: LogGate;
   /** Answers that are not saved. */
   readonly #unsaved = new Map<UserId, RoutedAnswer>();
   /** New positions of answers that are saved otherwise. */
@@ -34,6 +36,7 @@ export class AnswerSaver {
 
   constructor(options: AnswerSaverOptions) {
     this.#options = options;
+    this.#log = new LogGate(options.clock, (fields, message) => options.logger.warn(fields, message));
   }
 
   add(changes: readonly KeptChange[]): void {
@@ -87,7 +90,7 @@ export class AnswerSaver {
   }
 
   async #saveAll(): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock } = this.#options;
     try {
       for (;;) {
         if (this.#unsaved.size > 0) await this.#saveAnswers();
@@ -100,7 +103,7 @@ export class AnswerSaver {
     } catch (err) {
       this.#isSaving = false;
       const answers = this.#unsaved.size + this.#moved.size;
-      logger.warn({ err, answers }, 'routing answers could not be saved; it will be tried again');
+      this.#log.tell('store', () => ({ err, answers }), 'routing answers could not be saved; it will be tried again');
       this.#saveLater(RETRY_MS);
     }
   }

@@ -4,6 +4,7 @@
  * A user can come back at any time: their row is written in its turn, after whatever is removed before, and they are left alone here.
  */
 import type { UserId } from '../matrix/identifiers.ts';
+import { LogGate } from '../ports/log-gate.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
 import { type Background, inBackground } from './background.ts';
 import type { PresenceMetrics } from './presence-metrics.ts';
@@ -18,11 +19,13 @@ export interface RowRemoverOptions extends Background {
 
 export class RowRemover {
   readonly #options: RowRemoverOptions;
+  readonly #log: LogGate;
   readonly #waiting = new Set<UserId>();
   #isOut = false;
 
   constructor(options: RowRemoverOptions) {
     this.#options = options;
+    this.#log = new LogGate(options.clock, (fields, message) => options.logger.warn(fields, message));
   }
 
   add(userId: UserId): void {
@@ -36,7 +39,7 @@ export class RowRemover {
   }
 
   async #removeAll(): Promise<void> {
-    const { isKnown, logger, metrics, store } = this.#options;
+    const { isKnown, metrics, store } = this.#options;
     let chunk: UserId[] = [];
     try {
       while (this.#waiting.size > 0) {
@@ -49,7 +52,11 @@ export class RowRemover {
       }
     } catch (err) {
       for (const userId of chunk) this.#waiting.add(userId);
-      logger.warn({ err, rows: this.#waiting.size }, 'rows could not be removed; it will be tried again');
+      this.#log.tell(
+        'store',
+        () => ({ err, rows: this.#waiting.size }),
+        'rows could not be removed; it will be tried again',
+      );
     } finally {
       this.#isOut = false;
     }

@@ -11,6 +11,7 @@ import { setMaxListeners } from 'node:events';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { PeerKey, PeerKeyStore } from '../../ports/federation-store.ts';
+import { LogGate } from '../../ports/log-gate.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { LruMap } from '../../ports/lru-map.ts';
 import type { Counter, Metrics } from '../../ports/metrics.ts';
@@ -71,6 +72,8 @@ export class KeyRing {
   readonly #known: LruMap<ServerName, KnownKeys>;
   readonly #documents = new LruMap<ServerName, KeptDocument>(MAX_DOCUMENTS);
   readonly #inFlight = new Map<ServerName, Promise<KnownKeys | null>>();
+  /** Of the store: everybody who asks would fill the log while it fails. */
+  readonly #log: LogGate;
   readonly #lookups: Counter;
   readonly #fetches: Counter;
   readonly #stopping = new AbortController();
@@ -85,6 +88,7 @@ export class KeyRing {
     this.#slots = new FetchSlots({ max: maxFetches, maxStrangers: Math.ceil((maxFetches * 3) / 4) });
     this.#pauses = new Pauses({ maxServers: 5 * maxServers, minRefetchMs });
     this.#known = new LruMap(maxServers);
+    this.#log = new LogGate(options.clock, (fields, message) => options.logger.warn(fields, message));
     this.#lookups = metrics.counter({
       name: 'thalamus_federation_key_lookups_total',
       help: "Lookups of other servers' keys: found in memory or in the store (known), fetched, not theirs (unknown), or not fetched because the last fetch was not long ago (paused) or too many are under way (busy)",
@@ -144,14 +148,18 @@ export class KeyRing {
   }
 
   async #load(origin: ServerName): Promise<KnownKeys | null> {
-    const { store, clock, logger } = this.#options;
+    const { store, clock } = this.#options;
     try {
       const keys = await store.load(origin);
       if (keys.length > 0 && this.#known.get(origin) === undefined) {
         this.#known.set(origin, knownKeysOf(keys, clock.now()));
       }
     } catch (error) {
-      logger.warn({ err: error }, "another server's keys could not be read from the store");
+      this.#log.tell(
+        'read',
+        () => ({ err: error, server: origin }),
+        "another server's keys could not be read from the store",
+      );
     }
     return this.#known.get(origin) ?? null;
   }
@@ -204,7 +212,7 @@ export class KeyRing {
   }
 
   async #keep(found: CheckedDocument, now: number): Promise<void> {
-    const { store, logger, own, serverName } = this.#options;
+    const { store, own, serverName } = this.#options;
     const known = knownKeysOf(found.keys, now);
     this.#known.set(found.serverName, known);
     const [key] = own;
@@ -219,7 +227,8 @@ export class KeyRing {
       }
       this.#saves += 1;
     } catch (error) {
-      logger.warn({ err: error }, "another server's keys could not be saved");
+      const { serverName: server } = found;
+      this.#log.tell('save', () => ({ err: error, server }), "another server's keys could not be saved");
     }
   }
 }

@@ -9,6 +9,7 @@ import { MatrixError } from '../../matrix/errors.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { TransactionStore } from '../../ports/federation-store.ts';
+import { LogGate } from '../../ports/log-gate.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { LruMap } from '../../ports/lru-map.ts';
 import type { Metrics } from '../../ports/metrics.ts';
@@ -53,7 +54,6 @@ const MAX_TXN_ID_BYTES = 255;
 const MAX_ANSWERS = 2_000;
 const FORGET_INTERVAL_MS = 3_600_000;
 const MAX_COUNTED = 10_000;
-const LOG_INTERVAL_MS = 60_000;
 const ROOMS_ARE_LOCAL = { error: 'This server takes no events of rooms: its rooms are local' };
 
 export class TransactionReceiver {
@@ -67,11 +67,12 @@ export class TransactionReceiver {
   readonly #saved = new Map<ServerName, number>();
   #forgetAtTs = 0;
   #savedInAll = 0;
-  #logAtTs = 0;
+  readonly #log: LogGate;
 
   constructor(options: TransactionReceiverOptions) {
     this.#options = options;
     this.#metrics = createReceivingMetrics(options.metrics);
+    this.#log = new LogGate(options.clock, (fields, message) => options.logger.warn(fields, message));
   }
 
   /** @throws MatrixError as `parseTransaction` */
@@ -136,7 +137,11 @@ export class TransactionReceiver {
     } catch (error) {
       this.#metrics.received('failed');
       if (!isPortError(error)) throw error;
-      this.#logFailure(origin, error);
+      this.#log.tell(
+        'store',
+        () => ({ err: error, origin }),
+        'transactions of other servers cannot be taken at the moment',
+      );
       throw new MatrixError(503, 'M_UNKNOWN', 'The server cannot take this at the moment', {}, { cause: error });
     }
   }
@@ -171,12 +176,5 @@ export class TransactionReceiver {
     }
     this.#saved.delete(origin);
     return keep;
-  }
-
-  #logFailure(origin: ServerName, err: unknown): void {
-    const now = this.#options.clock.now();
-    if (now < this.#logAtTs) return;
-    this.#logAtTs = now + LOG_INTERVAL_MS;
-    this.#options.logger.warn({ err, origin }, 'transactions of other servers cannot be taken at the moment');
   }
 }

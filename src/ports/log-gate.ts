@@ -1,8 +1,8 @@
 /**
  * Keeps one cause from filling the log: the first occurrence is told at once, then one a minute with how many there were.
  */
-import type { Clock } from '../ports/clock.ts';
-import type { LogFields } from '../ports/logger.ts';
+import type { Clock } from './clock.ts';
+import type { LogFields } from './logger.ts';
 
 const INTERVAL_MS = 60_000;
 
