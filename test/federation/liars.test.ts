@@ -10,12 +10,13 @@ import { until } from '../support/until.ts';
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const CAT = '@cat:three';
+const DOG = '@dog:four';
 let pair: Pair;
 /** Honest, as long as nobody says otherwise. */
 let three: FakeServer;
 
 beforeAll(async () => {
-  pair = await startPair({ others: [CAT] });
+  pair = await startPair({ others: [CAT, DOG] });
   three = await startFakeServer(pair.net, 'three');
   // Both know its keys from now on.
   for (const server of ['one', 'two']) {
@@ -122,6 +123,13 @@ describe('a liar', () => {
     await nothingIsBelieved();
   });
 
+  it('whose keys can be had from somebody only who cannot prove to be that server', async () => {
+    await using four = await startFakeServer(pair.net, 'four', pair.net.authority.issue({ dnsNames: ['three'] }));
+    expect(await four.push('one', [lie(DOG)])).toMatchObject({ status: 401, body: { errcode: 'M_UNAUTHORIZED' } });
+    expect(pair.one.seen(DOG)).toBeUndefined();
+    await nothingIsBelieved();
+  });
+
   it('who never stops, from the same address: neither that server nor others are kept out by it', async () => {
     const key = newKey('loud');
     const shout = async (): Promise<number> =>
@@ -156,18 +164,18 @@ describe('a transaction that was good once', () => {
     const first = await three.deliver(recorded);
     expect(first.status).toBe(200);
     await until(() => catAt(pair.one)?.status_msg === 'old');
-    for (let count = 0; count < 10; count++) {
+    for (let count = 0; count < 25; count++) {
       const newer = await three.push('one', [{ user_id: CAT, presence: 'unavailable', status_msg: `new ${count}` }]);
       expect(newer.status).toBe(200);
     }
-    await until(() => catAt(pair.one)?.status_msg === 'new 9');
+    await until(() => catAt(pair.one)?.status_msg === 'new 24');
     expect(await three.deliver(recorded)).toEqual(first);
-    await catStays('new 9');
+    await catStays('new 24');
 
     await pair.one.server.kill();
     await pair.one.server.restart();
     expect(await three.deliver(recorded)).toEqual(first);
-    await catStays('new 9');
+    await catStays('new 24');
     await nothingIsBelieved();
   });
 });

@@ -7,6 +7,7 @@ import { Agent, request } from 'undici';
 import { authorizationHeader, parseAuthorization, requestText } from '../../src/federation/signing/authorization.ts';
 import { type SigningKey, signingKeyOf, verifySignature } from '../../src/federation/signing/ed25519.ts';
 import { signJson } from '../../src/federation/signing/sign-json.ts';
+import type { IssuedCertificate } from './certificates.ts';
 import type { FederationNet } from './federation-net.ts';
 import { answerJson, type PeerServer, type SeenRequest, startPeerServer } from './peer-server.ts';
 
@@ -92,9 +93,12 @@ export function newKey(version = 'a'): SigningKey {
   return signingKeyOf(version, new Uint8Array(32).fill((seeds += 1)));
 }
 
-export async function startFakeServer(net: FederationNet, name: string): Promise<FakeServer> {
+export async function startFakeServer(
+  net: FederationNet,
+  name: string,
+  certificate: IssuedCertificate = net.authority.issue({ dnsNames: [name] }),
+): Promise<FakeServer> {
   const port = await net.portOf(name);
-  const certificate = net.authority.issue({ dnsNames: [name] });
   const agents = new Map<string, Agent>();
   const transactions: TakenTransaction[] = [];
   let held: (() => void)[] = [];
