@@ -113,6 +113,35 @@ async function outages(
   });
 }
 
+async function pause(
+  { thalamus, synapse, users: { alice, bob } }: Setting,
+  { aliceSees, bobSees }: Eyes,
+): Promise<void> {
+  await step(
+    'Synapse, which gives up at the first failure here, pauses; a request of Thalamus ends the pause',
+    async () => {
+      await synapse.end();
+      synapse.changeConfig({ federation: { max_long_retries: 0 } });
+      await synapse.start();
+      await bob.setPresence('online', 'before');
+      await aliceSees({ status_msg: 'before' });
+      await thalamus.terminate();
+      await bob.setPresence('online', 'while Thalamus is away');
+      await sleep(5000);
+      await thalamus.restart();
+      await bob.setPresence('online', 'in the pause');
+      await sleep(5000);
+      say(`      in the pause alice sees of bob: "${(await firstSight(alice, bob.userId))?.status_msg}"`);
+      await alice.setPresence('online', 'I am back');
+      await bobSees({ status_msg: 'I am back' });
+      await sleep(5000);
+      say(`      after a request of Thalamus: "${(await firstSight(alice, bob.userId))?.status_msg}"`);
+      await bob.setPresence('online', 'welcome back');
+      await aliceSees({ status_msg: 'welcome back' });
+    },
+  );
+}
+
 async function certificates(setting: Setting, { aliceSees, bobSees }: Eyes): Promise<void> {
   const { thalamus, synapse, users } = setting;
   const useCertificate = async (which: 'good' | 'of another name'): Promise<void> => {
@@ -222,7 +251,7 @@ async function goodNight({ users: { alice, bob } }: Setting, { aliceSees, bobSee
   });
 }
 
-const PARTS = { presenceBothWays, snapshots, outages, certificates, keys, goodNight };
+const PARTS = { presenceBothWays, snapshots, outages, pause, certificates, keys, goodNight };
 
 async function main(root: string, wanted: readonly string[]): Promise<void> {
   const setting = await createSetting(root);
