@@ -10,7 +10,6 @@ import { PresenceEngine } from '../core/presence-engine.ts';
 import type {
   Collection,
   CollectOptions,
-  Deliveries,
   PresenceUpdate,
   RemotePresence,
   RouteResult,
@@ -30,6 +29,7 @@ import { formatStatus } from './format-presence.ts';
 import { type MarkParts, markForSnapshot, sendSnapshots } from './full-presence.ts';
 import { InterestKeeper } from './interest-keeper.ts';
 import { loadPresence } from './load-presence.ts';
+import { Outlet } from './outlet.ts';
 import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
@@ -55,6 +55,7 @@ class Handler implements PresenceHandler {
   readonly #shared: Background & MarkParts;
   readonly #metrics: PresenceMetrics;
   readonly #positions: PositionBlock;
+  readonly #outlet: Outlet;
   readonly #committer: TurnCommitter;
   readonly #routing: RoutingQueue;
   readonly #interest: InterestKeeper;
@@ -62,7 +63,6 @@ class Handler implements PresenceHandler {
   readonly #owed: OwedPresenceReader;
   readonly #remote: RemoteKeeper;
   readonly #bodies: EventBodies;
-  readonly #listeners = new Set<(users: readonly UserId[]) => void>();
   readonly #unanswered = new UnansweredUpdates();
   #started: PresenceEngine | null = null;
   #subscription: Disposable | null = null;
@@ -87,6 +87,7 @@ class Handler implements PresenceHandler {
     this.#positions = new PositionBlock(store);
     const shared = { ...background, store, metrics: this.#metrics, positions: this.#positions };
     this.#shared = shared;
+    this.#outlet = new Outlet({ ...shared, engine: () => this.#engine, federation: parts.federation });
     this.#committer = new TurnCommitter({
       ...shared,
       takeChanges: () => this.#takeChanges(),
@@ -99,14 +100,14 @@ class Handler implements PresenceHandler {
       ...shared,
       router,
       route: (batch, answer) => this.#route(batch, answer),
-      routePings: (pings, answer) => this.#keepAlive(this.#engine.routePings(pings, answer)),
+      routePings: (pings, answer) => this.#outlet.keepAlive(this.#engine.routePings(pings, answer)),
     });
     this.#interest = new InterestKeeper({
       ...background,
       router,
       isConnected: (userId) => this.#engine.isConnected(userId),
       apply: (userId, interest) => {
-        this.#deliver(this.#engine.setInterest(userId, interest));
+        this.#outlet.deliver(this.#engine.setInterest(userId, interest));
         this.#remote.admitFor(interest);
       },
     });
@@ -247,7 +248,7 @@ class Handler implements PresenceHandler {
     if (this.mode === 'disabled') return;
     const isLocal = (userId: UserId): boolean => serverNameOf(userId) === this.#settings.serverName;
     const local = checked.filter(isLocal);
-    if (local.length > 0) this.#deliver(await markForSnapshot(local, this.#engine, this.#shared));
+    if (local.length > 0) this.#outlet.deliver(await markForSnapshot(local, this.#engine, this.#shared));
     if (this.mode !== 'tracked') return;
     const remote = checked.filter((userId) => !isLocal(userId));
     const { federation } = this.#parts;
@@ -308,8 +309,7 @@ class Handler implements PresenceHandler {
   }
 
   onNotify(listener: (users: readonly UserId[]) => void): Disposable {
-    this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+    return this.#outlet.onNotify(listener);
   }
 
   get #engine(): PresenceEngine {
@@ -335,7 +335,7 @@ class Handler implements PresenceHandler {
 
   #takeChanges(): TurnChanges {
     const changes = this.#engine.takeChanges();
-    this.#send(changes.joins);
+    this.#outlet.send(changes.joins);
     return changes;
   }
 
@@ -345,8 +345,8 @@ class Handler implements PresenceHandler {
     const deliveries = this.#engine.publish(changes);
     this.#metrics.observeFanout(deliveries.pairs, updates.length);
     this.#metrics.addCounters(this.#engine.takeCounters());
-    this.#deliver(deliveries);
-    this.#keepAlive(deliveries.keepAlives);
+    this.#outlet.deliver(deliveries);
+    this.#outlet.keepAlive(deliveries.keepAlives);
     // Routers are not asked again about a state about which they were asked while its user was a stranger.
     const { answer, answered, others } = this.#remote.splitAnswered(updates);
     if (answered.length > 0) this.#routing.takeAnswer(answered, answer);
@@ -356,34 +356,8 @@ class Handler implements PresenceHandler {
   #route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult['kept'] {
     const result = this.#engine.route(batch, answer);
     this.#metrics.addDropped('routed_limit', result.dropped);
-    this.#deliver(result);
+    this.#outlet.deliver(result);
     return result.kept;
-  }
-
-  #deliver({ observers, servers }: Deliveries): void {
-    this.#send(servers);
-    // Positions given out between turns are covered by half a block; see to it that it stays so.
-    if (this.#positions.isLow(this.position)) {
-      inBackground(this.#shared, 'positions', this.#positions.cover(this.position));
-    }
-    if (observers.length === 0) return;
-    const users: UserId[] = [];
-    for (const uid of observers) users.push(this.#engine.userId(uid));
-    for (const listener of this.#listeners) {
-      try {
-        listener(users);
-      } catch (err) {
-        this.#parts.logger.error({ err }, 'a listener for presence failed');
-      }
-    }
-  }
-
-  #send(servers: Deliveries['servers']): void {
-    for (const [server, states] of servers) this.#parts.federation.sendPresence(server, states);
-  }
-
-  #keepAlive(servers: Deliveries['servers']): void {
-    for (const [server, states] of servers) this.#parts.federation.sendKeepAlives(server, states);
   }
 
   #tick(now: number): void {
