@@ -17,3 +17,8 @@ export class PortError extends PresenceError {
     this.transient = transient;
   }
 }
+
+/** By code, not by class: two copies of the package may be loaded. */
+export function isPortError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'PRESENCE_ERR_PORT';
+}

@@ -204,6 +204,7 @@ export class FederationSender implements FederationTransport {
     destination.failures = row.failures;
     destination.retryIntervalMs = row.retryIntervalMs;
     destination.owedSinceTs = row.owedSinceTs;
+    // What was told before the start joins what is owed.
     this.#table.collapse(destination);
     const latestTs = now + Math.max(this.#options.maxRetryIntervalMs, this.#options.maxRetryAfterMs);
     this.#table.deadlines.set(destination, Math.min(Math.max(row.retryAtTs, now), latestTs));
