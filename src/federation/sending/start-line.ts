@@ -3,7 +3,8 @@
  *
  * One update for many servers must not become many requests at one instant: starts are 1/50 s apart, or closer when the last of the
  * line would otherwise wait for more than 30 s. Whoever is in the middle of something goes on without pause. Destinations that fail
- * stand in a lane of their own, of which every fourth start is. Source: behaviour §7.3; row 216.
+ * stand in a lane of their own with a quarter of that pace: however many they are, the others wait no longer for it. Source: behaviour
+ * §7.3; row 216.
  */
 import type { Destination } from './destination.ts';
 import type { FederationSenderOptions } from './sender-options.ts';
@@ -17,9 +18,21 @@ export interface Room {
   readonly slow: boolean;
 }
 
-const RETRY_EVERY = 4;
-/** A timer that is late must not turn a narrow pace into a wide one; so much is caught up. */
-const CATCH_UP_MS = 20;
+type PacedLane = Exclude<Lane, 'urgent'>;
+
+interface Pace {
+  /** No start before. */
+  slotTs: number;
+  /** By then everybody in the lane should have started. */
+  deadlineTs: number;
+  /** Somebody was left in the lane at the last start. */
+  isCrowded: boolean;
+}
+
+/** Starts of others for each retry. */
+const RETRY_GAPS = 4;
+/** Timers are late on a busy machine, which must not make the pace a slower one; so much is caught up while somebody waits. */
+const CATCH_UP_MS = 100;
 
 export class StartLine {
   readonly #options: Pick<FederationSenderOptions, 'wakesPerSecond' | 'maxSpreadMs'>;
@@ -28,11 +41,10 @@ export class StartLine {
     fresh: new Fifo(),
     retries: new Fifo(),
   };
-  /** No paced start before. */
-  #slotTs = 0;
-  /** By then everybody in line should have started. */
-  #deadlineTs = 0;
-  #starts = 0;
+  readonly #paces: Readonly<Record<PacedLane, Pace>> = {
+    fresh: { slotTs: 0, deadlineTs: 0, isCrowded: false },
+    retries: { slotTs: 0, deadlineTs: 0, isCrowded: false },
+  };
 
   constructor(options: Pick<FederationSenderOptions, 'wakesPerSecond' | 'maxSpreadMs'>) {
     this.#options = options;
@@ -44,39 +56,38 @@ export class StartLine {
     destination.phase = 'ready';
     destination.lane = lane;
     this.#lanes[lane].push(destination);
-    if (lane !== 'urgent') this.#deadlineTs = now + this.#options.maxSpreadMs;
+    if (lane !== 'urgent') this.#paces[lane].deadlineTs = now + this.#options.maxSpreadMs;
   }
 
   /** Takes out the next that may start now; null if none may. The caller makes it open. */
   take(now: number, room: Room): Destination | null {
-    const urgent = room.fast ? this.#first('urgent') : null;
-    if (urgent !== null) return this.#shift('urgent');
-    if (now < this.#slotTs) return null;
-    const fresh = room.fast && this.#first('fresh') !== null;
-    const retry = room.slow && this.#first('retries') !== null;
-    if (!fresh && !retry) return null;
-    const lane = retry && (!fresh || this.#starts % RETRY_EVERY === RETRY_EVERY - 1) ? 'retries' : 'fresh';
-    this.#starts++;
-    const gap = this.#gap(now);
-    this.#slotTs = (gap > CATCH_UP_MS / 2 ? now : Math.max(this.#slotTs, now - CATCH_UP_MS)) + gap;
-    return this.#shift(lane);
+    if (room.fast && this.#first('urgent') !== null) return this.#lanes.urgent.shift();
+    if (room.fast && now >= this.#paces.fresh.slotTs && this.#first('fresh') !== null) return this.#start('fresh', now);
+    if (room.slow && now >= this.#paces.retries.slotTs && this.#first('retries') !== null)
+      return this.#start('retries', now);
+    return null;
   }
 
   /** When `take` may give something; Infinity if only more room helps. */
   nextTs(room: Room): number {
     if (room.fast && this.#first('urgent') !== null) return 0;
-    const waits = (room.fast && this.#first('fresh') !== null) || (room.slow && this.#first('retries') !== null);
-    return waits ? this.#slotTs : Infinity;
+    const freshTs = room.fast && this.#first('fresh') !== null ? this.#paces.fresh.slotTs : Infinity;
+    const retryTs = room.slow && this.#first('retries') !== null ? this.#paces.retries.slotTs : Infinity;
+    return Math.min(freshTs, retryTs);
   }
 
-  #gap(now: number): number {
-    const waiting = this.#lanes.fresh.size + this.#lanes.retries.size;
-    const left = Math.max(0, this.#deadlineTs - now);
-    return Math.min(1_000 / this.#options.wakesPerSecond, left / waiting);
-  }
-
-  #shift(lane: Lane): Destination | null {
+  #start(lane: PacedLane, now: number): Destination | null {
+    const pace = this.#paces[lane];
+    const gap = this.#gap(lane, now);
+    pace.slotTs = (pace.isCrowded ? Math.max(pace.slotTs, now - CATCH_UP_MS) : now) + gap;
+    pace.isCrowded = this.#lanes[lane].size > 1;
     return this.#lanes[lane].shift();
+  }
+
+  #gap(lane: PacedLane, now: number): number {
+    const left = Math.max(0, this.#paces[lane].deadlineTs - now);
+    const widest = (1_000 / this.#options.wakesPerSecond) * (lane === 'retries' ? RETRY_GAPS : 1);
+    return Math.min(widest, left / this.#lanes[lane].size);
   }
 
   /** Drops those that have left this lane in the meantime. */
