@@ -38,6 +38,16 @@ describe('createSystemClock', () => {
     expect(pass(0)).toBe(1_001_000);
   });
 
+  it('looks at the other source only when the wall clock has moved', () => {
+    const { time, clock, pass } = fakeTime();
+    expect(pass(5)).toBe(1_000_005);
+    time.monotonicMs += 0.9;
+    expect(clock.now()).toBe(1_000_005);
+    time.wallMs -= 4;
+    time.monotonicMs += 1.1;
+    expect(clock.now()).toBe(1_000_006);
+  });
+
   it('calls back once, and not after cancel', async () => {
     const clock = createSystemClock();
     let calls = 0;

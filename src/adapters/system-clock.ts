@@ -17,14 +17,18 @@ export interface TimeSources {
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 export function createSystemClock({ wall, monotonic }: TimeSources = SYSTEM): Clock {
-  let last = wall();
+  let lastWall = wall();
+  let last = lastWall;
   let lastMonotonic = monotonic();
 
   const now = (): number => {
+    const present = wall();
+    // Within a millisecond there is nothing to compare: a request reads the time several times, and the other source is the dear one.
+    if (present === lastWall) return Math.floor(last);
+    lastWall = present;
     const mono = monotonic();
     const elapsed = Math.max(0, mono - lastMonotonic);
     lastMonotonic = mono;
-    const present = wall();
     // Fractions of a millisecond of difference between the two sources are not a clock set back.
     last = present >= last + elapsed - 1 ? Math.max(last, present) : Math.max(present, last + elapsed / 2);
     return Math.floor(last);

@@ -61,6 +61,8 @@ export class Exchange implements ClientRequest {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly url: string;
+  /** Without the query. */
+  readonly path: string;
   params: Readonly<Record<string, string>> = {};
   requesterOrNull: Requester | null = null;
   bytes: Buffer = EMPTY;
@@ -89,10 +91,7 @@ export class Exchange implements ClientRequest {
     this.method = incoming.method ?? 'GET';
     this.url = incoming.url ?? '/';
     this.#queryAt = this.url.indexOf('?');
-  }
-
-  get path(): string {
-    return this.#queryAt === -1 ? this.url : this.url.slice(0, this.#queryAt);
+    this.path = this.#queryAt === -1 ? this.url : this.url.slice(0, this.#queryAt);
   }
 
   get query(): URLSearchParams {
