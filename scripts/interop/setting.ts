@@ -100,6 +100,8 @@ function startThalamus(serverName: string, certificate: IssuedCertificate, route
       tls_private_key_path: 'tls.key',
       federation_custom_ca_list: ['ca.pem'],
       ip_range_whitelist: ['127.0.0.0/8', '::1/128'],
+      // Users are online here by their word alone, however long the other server takes to start.
+      presence: { sync_online_timeout: '10m' },
       // So that nobody has to wait for ten minutes.
       federation: { client_timeout: '3s', destination_min_retry_interval: '2s' },
     },
