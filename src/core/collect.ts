@@ -76,7 +76,13 @@ export class Collector {
   #noteToken(slot: number, position: number, limit: number | null): void {
     const { inboxes } = this.#parts;
     const isComplete = inboxes.noteToken(slot, position);
-    if (!isComplete && limit !== null) inboxes.floor[slot] = Math.max(inboxes.floor[slot] as number, this.#published);
+    if (!isComplete && limit !== null) this.#lookAtEverybody(slot);
+  }
+
+  /** Answers tokens up to now by looking at everybody visible. */
+  #lookAtEverybody(slot: number): void {
+    const { floor } = this.#parts.inboxes;
+    floor[slot] = Math.max(floor[slot] as number, this.#published);
   }
 
   get #published(): number {
@@ -131,6 +137,8 @@ export class Collector {
     const room = limit - takenFirst.length;
     if (due === null || gone.size === 0) return this.#cutSnapshot(slot, takenFirst, listed, room, position);
     if (goneBefore.length > 0) return this.#cutBefore(due, takenFirst, goneBefore, room);
+    // Who went offline after it was due is told by increments, and not in the inbox if visible only since.
+    if (slot >= 0) this.#lookAtEverybody(slot);
     const before = listed.filter((one) => one.position <= due.dueAt);
     return this.#cutSnapshot(slot, takenFirst, before, room, due.dueAt);
   }

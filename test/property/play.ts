@@ -205,7 +205,7 @@ export class Play {
   ): void {
     const { told } = this.model.user(observer);
     const isSnapshot = isAll || gained.length > this.options.limits.maxPendingPerObserver / 2;
-    if (isSnapshot) {
+    if (isSnapshot && position > before) {
       // One that is still held up tells of what an earlier one should have told.
       for (const one of told)
         if (this.#bySnapshot.has(one) && one.position > this.engine.position) one.position = position;

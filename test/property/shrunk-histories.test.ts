@@ -51,6 +51,24 @@ const HISTORIES: [string, Partial<EngineOptions>, readonly Step[]][] = [
       collect(0, 1, ['@a:test', '@d:test', ...SILENT]),
     ],
   ],
+  [
+    'somebody who went offline after a snapshot was due, while out of sight, is told after it is cut',
+    {},
+    [
+      { do: 'begin', user: '@e:test', device: 'A', claim: 'default' },
+      collect(null),
+      { do: 'remote', user: '@p:far', state: 'online', active: false, agoMs: null },
+      { do: 'interest', user: '@e:test', interest: ['@p:far'] },
+      ...ENDS,
+      { do: 'interest', user: '@e:test', interest: [] },
+      { do: 'mark', users: ['@e:test'] },
+      { do: 'remote', user: '@p:far', state: 'offline', active: false, agoMs: null },
+      { do: 'put', user: '@d:test', device: 'A', state: 'online', status: null },
+      ...ENDS,
+      ...join('@e:test', '@p:far', '@d:test'),
+      collect(0, 1),
+    ],
+  ],
 ];
 
 describe('shrunk histories', () => {
