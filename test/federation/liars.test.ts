@@ -132,18 +132,21 @@ describe('a liar', () => {
 
   it('who never stops, from the same address: neither that server nor others are kept out by it', async () => {
     const key = newKey('loud');
-    const shout = async (): Promise<number> =>
-      (await three.push('one', [lie('@user0:two')], { origin: 'two', key })).status;
-    const first = await Promise.all(Array.from({ length: 80 }, shout));
+    const shout = async (origin: string): Promise<number> => {
+      return (await three.push('one', [lie(`@user0:${origin}`)], { origin, key })).status;
+    };
+    const first = await Promise.all(Array.from({ length: 80 }, () => shout('two')));
     expect(new Set(first)).toEqual(new Set([401, 429]));
-    const shouting = Array.from({ length: 40 }, shout);
+    // Whoever has proved themselves is not counted with those who have not, though they come from one address.
+    for (let time = 0; time < 10; time++) {
+      const noise = Array.from({ length: 6 }, (_, index) => shout(index % 2 === 0 ? 'two' : 'nobody.example'));
+      const answer = await three.push('one', [{ user_id: CAT, presence: 'online', status_msg: `still here ${time}` }]);
+      expect(answer.status).toBe(200);
+      await Promise.all(noise);
+    }
+    await until(() => catAt(pair.one)?.status_msg === 'still here 9');
     await Promise.all([pair.one.changeAll('through the noise'), pair.two.changeAll('through the noise')]);
-    await Promise.all(shouting);
     expect(await pair.settled()).toEqual([]);
-    expect(await three.push('one', [{ user_id: CAT, presence: 'online', status_msg: 'me, too' }])).toMatchObject({
-      status: 200,
-    });
-    await until(() => catAt(pair.one)?.status_msg === 'me, too');
   });
 });
 

@@ -82,6 +82,26 @@ it('a server that is killed right after it acknowledged a change, with the other
   }
 });
 
+it('a server that is away for so long that only since when is remembered gets everything, also from one that was killed meanwhile', async () => {
+  const { one: away, two: home } = pair;
+  await away.server.kill();
+  await home.changeAll('unheard');
+  await until(async () => (await home.metric('thalamus_federation_owed_destinations')) === 1);
+  await home.changeAll('unheard, too');
+  await home.change(0, 'offline');
+  await away.server.restart();
+  expect(await pair.settled()).toEqual([]);
+
+  await away.server.kill();
+  await home.changeAll('unheard again');
+  await until(async () => (await home.metric('thalamus_federation_owed_destinations')) === 1);
+  await home.server.kill();
+  await home.server.restart();
+  await home.change(1, 'online', 'by the next process');
+  await away.server.restart();
+  expect(await pair.settled()).toEqual([]);
+});
+
 it('a server that is restarted in good order (SIGTERM) while users change, with the other away for part of it', async () => {
   const { one: other, two: restarted } = pair;
   const stops = [other, restarted].map((side) => side.keepChanging('restarted'));
