@@ -59,7 +59,7 @@ export class Courier {
   async attempt(destination: Destination): Promise<void> {
     const { clock, options, table } = this.#parts;
     table.deadlines.remove(destination);
-    table.enter(destination, destination.failures === 0 ? 'fast' : 'slow');
+    table.enter(destination, table.laneOf(destination) === 'retries' ? 'slow' : 'fast');
     if (destination.phase === 'fast') table.deadlines.set(destination, clock.now() + options.slowAfterMs);
     const live = destination.live ?? this.#reopen(destination);
     // Made at once if it can be: its bytes count for whoever is next in line.
@@ -161,6 +161,7 @@ export class Courier {
     if (destination.failures >= options.failuresBeforeCollapse) {
       logger.info({ destination: destination.name, failures: destination.failures }, 'a server takes presence again');
     }
+    table.took(destination);
     live.transaction = null;
     live.isLimited = false;
     destination.failures = 0;

@@ -6,6 +6,7 @@
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { LruMap } from '../../ports/lru-map.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import { Destination, type LiveQueue, type Phase } from './destination.ts';
@@ -22,6 +23,10 @@ export interface DestinationTableParts {
   readonly onDue: (ts: number) => void;
 }
 
+const MAX_TAKERS = 10_000;
+/** Of the places of fast ones, that many may be taken by servers that are not known to take anything, if any other is known. */
+const STRANGERS_SHARE = 3 / 4;
+
 export class DestinationTable {
   readonly line: StartLine;
   readonly deadlines = new DeadlineHeap<Destination>();
@@ -30,7 +35,10 @@ export class DestinationTable {
   readonly #parts: DestinationTableParts;
   readonly #destinations = new Map<ServerName, Destination>();
   readonly #tally = { states: 0 };
-  readonly #open = { fast: 0, slow: 0 };
+  /** `strangers` are among the fast ones. */
+  readonly #open = { fast: 0, slow: 0, strangers: 0 };
+  /** Servers that have taken something; those that do well have no record else. */
+  readonly #takers = new LruMap<ServerName, true>(MAX_TAKERS);
 
   constructor(parts: DestinationTableParts) {
     this.#parts = parts;
@@ -126,16 +134,33 @@ export class DestinationTable {
   /** Moves it between waiting and the two kinds of open ones. */
   enter(destination: Destination, phase: Phase): void {
     if (destination.phase === 'fast' || destination.phase === 'slow') this.#open[destination.phase]--;
+    if (destination.isOpenStranger) this.#open.strangers--;
     destination.phase = phase;
+    destination.isOpenStranger = phase === 'fast' && this.#takers.get(destination.name) === undefined;
     if (phase === 'fast' || phase === 'slow') this.#open[phase]++;
+    if (destination.isOpenStranger) this.#open.strangers++;
+  }
+
+  /** It has taken a transaction. */
+  took(destination: Destination): void {
+    this.#takers.set(destination.name, true);
+  }
+
+  /** Where a destination stands whose time has come. What is owed since before the start says nothing good of it. */
+  laneOf({ failures, name, owedSinceTs }: Destination): Lane {
+    if (failures === 0 && this.#takers.get(name) === true) return 'fresh';
+    return failures > 0 || owedSinceTs !== null ? 'retries' : 'strangers';
   }
 
   /** What there is room for. */
   get room(): Room {
     const { maxBytesInFlight, maxConcurrentTransactions, maxSlowTransactions } = this.#parts.options;
     const hasBytes = this.bytes < maxBytesInFlight || this.open === 0;
+    const maxStrangers = Math.ceil(maxConcurrentTransactions * (this.#takers.size === 0 ? 1 : STRANGERS_SHARE));
+    const fast = hasBytes && this.#open.fast < maxConcurrentTransactions;
     return {
-      fast: hasBytes && this.#open.fast < maxConcurrentTransactions,
+      fast,
+      strangers: fast && this.#open.strangers < maxStrangers,
       slow: hasBytes && this.#open.slow < maxSlowTransactions,
     };
   }

@@ -42,6 +42,8 @@ export class Destination implements HeapEntry {
   phase: Phase = 'waiting';
   /** Where it stands while `ready`. */
   lane: Lane = 'fresh';
+  /** Whether it is open as one that is not known to take anything. */
+  isOpenStranger = false;
   /** In a row. */
   failures = 0;
   /** The last rest; 0 while retries are quick. */

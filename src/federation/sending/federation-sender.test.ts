@@ -409,6 +409,35 @@ describe('limits', () => {
     for (const server of alive) expect(rig.peers.to(server)).toHaveLength(21);
     expect(rig.peers.maxOpen).toBeLessThanOrEqual(40);
   });
+
+  it('thousands that have never taken anything do not hold up one that has', async () => {
+    const rig = new SenderRig({ options: { maxConcurrentTransactions: 20, maxSlowTransactions: 10 } });
+    rig.peers.behave = ({ destination }) =>
+      destination.startsWith('dead') ? { deed: 'failed', afterMs: 60_000 } : { deed: 'ok', afterMs: 20 };
+    await rig.start();
+    rig.tell('alive.example', rig.state('alice'));
+    await rig.clock.advance(1_000);
+    const dead = Array.from({ length: 2_000 }, (_, index) => `dead${index}.example`);
+    rig.tell([...dead, 'alive.example'], rig.state('alice', { statusMsg: 'all' }));
+    await rig.clock.advance(10_000);
+    for (let i = 0; i < 20; i++) {
+      rig.tell('alive.example', rig.state('alice', { statusMsg: `${i}` }));
+      await rig.clock.advance(1_000);
+      expect(rig.peers.view('alive.example').get(`@alice:${US}`)?.status_msg).toBe(`${i}`);
+    }
+    // And one that nobody knew before is reached, too.
+    rig.tell('new.example', rig.state('alice'));
+    const tried = rig.peers.attempts.length;
+    await rig.clock.advance(60_000);
+    expect(rig.peers.attempts.length).toBeGreaterThan(tried + 10);
+    expect(rig.peers.maxOpen).toBeLessThanOrEqual(30);
+    // Nor after a restart, when all of them are owed something.
+    await rig.restart();
+    await rig.clock.advance(20_000);
+    rig.tell('alive.example', rig.state('alice', { statusMsg: 'again' }));
+    await rig.clock.advance(5_000);
+    expect(rig.peers.view('alive.example').get(`@alice:${US}`)?.status_msg).toBe('again');
+  });
 });
 
 function gaps(times: readonly number[]): number[] {

@@ -269,7 +269,7 @@ export class FederationSender implements FederationTransport {
 
   #due(destination: Destination, now: number): void {
     if (destination.phase === 'waiting') {
-      this.#table.ready(destination, destination.failures === 0 ? 'fresh' : 'retries', now);
+      this.#table.ready(destination, this.#table.laneOf(destination), now);
     } else if (destination.phase === 'fast') {
       // It takes long: its place is for one that does not.
       if (this.#table.room.slow) this.#table.enter(destination, 'slow');
@@ -308,7 +308,7 @@ export class FederationSender implements FederationTransport {
   }
 
   get #isDrained(): boolean {
-    return this.#table.open === 0 && this.#table.line.nextTs({ fast: true, slow: false }) !== 0;
+    return this.#table.open === 0 && this.#table.line.nextTs({ fast: true, strangers: false, slow: false }) !== 0;
   }
 
   #wantCheckpoint(now: number): void {

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { Destination } from './destination.ts';
 import { type Lane, StartLine } from './start-line.ts';
 
-const ROOM = { fast: true, slow: true };
+const ROOM = { fast: true, strangers: true, slow: true };
 
 function lineOf(members: Readonly<Partial<Record<Lane, number>>>, now = 0): StartLine {
   const line = new StartLine({ wakesPerSecond: 50, maxSpreadMs: 30_000 });
-  for (const lane of ['urgent', 'fresh', 'retries'] as const) {
+  for (const lane of ['urgent', 'fresh', 'strangers', 'retries'] as const) {
     for (let i = 0; i < (members[lane] ?? 0); i++) line.add(new Destination(`${lane}${i}.example`), lane, now);
   }
   return line;
@@ -14,7 +14,7 @@ function lineOf(members: Readonly<Partial<Record<Lane, number>>>, now = 0): Star
 
 /** When each starts, by lane, looking every `everyMs`. */
 function starts(line: StartLine, fromMs: number, toMs: number, everyMs: number): Record<Lane, number[]> {
-  const found: Record<Lane, number[]> = { urgent: [], fresh: [], retries: [] };
+  const found: Record<Lane, number[]> = { urgent: [], fresh: [], strangers: [], retries: [] };
   for (let now = fromMs; now <= toMs; now += everyMs) {
     for (let next = line.take(now, ROOM); next !== null; next = line.take(now, ROOM)) {
       next.phase = 'waiting';
@@ -29,6 +29,12 @@ describe('StartLine', () => {
     const { fresh, retries } = starts(lineOf({ fresh: 50, retries: 100 }), 0, 980, 1);
     expect(fresh).toEqual(Array.from({ length: 50 }, (_, i) => i * 20));
     expect(retries).toEqual(Array.from({ length: 13 }, (_, i) => i * 80));
+  });
+
+  it('strangers, however many, do not make the others wait, either', () => {
+    const { fresh, strangers } = starts(lineOf({ fresh: 10, strangers: 10_000 }), 0, 980, 1);
+    expect(fresh).toEqual(Array.from({ length: 10 }, (_, i) => i * 20));
+    expect(strangers.length).toBeGreaterThan(50);
   });
 
   it('retries are closer together when the last of them would wait for more than 30 s', () => {
@@ -59,6 +65,7 @@ describe('StartLine', () => {
     expect(starts(lineOf({ urgent: 5, fresh: 5, retries: 5 }), 0, 0, 1)).toEqual({
       urgent: [0, 0, 0, 0, 0],
       fresh: [0],
+      strangers: [],
       retries: [0],
     });
   });

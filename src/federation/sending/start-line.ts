@@ -3,22 +3,23 @@
  *
  * One update for many servers must not become many requests at one instant: starts are 1/50 s apart, or closer when the last of the
  * line would otherwise wait for more than 30 s. Whoever is in the middle of something goes on without pause. Destinations that fail
- * stand in a lane of their own with a quarter of that pace: however many they are, the others wait no longer for it. Source: behaviour
- * §7.3; row 216.
+ * stand in a lane of their own with a quarter of that pace: however many they are, the others wait no longer for it. So do those that
+ * have never taken anything, at the full pace: a module can name thousands that do not exist. Source: behaviour §7.3; row 216.
  */
 import type { Destination } from './destination.ts';
 import type { FederationSenderOptions } from './sender-options.ts';
 
-/** `urgent`: goes on, or was woken. `fresh`: begins. `retries`: failed before. */
-export type Lane = 'urgent' | 'fresh' | 'retries';
+/** `urgent`: goes on, or was woken. `fresh`: begins. `strangers`: begins, and is not known to take anything. `retries`: failed before. */
+export type Lane = 'urgent' | PacedLane;
+type PacedLane = (typeof PACED)[number];
 
 /** Which kinds of start there is room for. */
 export interface Room {
   readonly fast: boolean;
+  /** For a fast one that is not known to take anything. */
+  readonly strangers: boolean;
   readonly slow: boolean;
 }
-
-type PacedLane = Exclude<Lane, 'urgent'>;
 
 interface Pace {
   /** No start before. */
@@ -29,6 +30,8 @@ interface Pace {
   isCrowded: boolean;
 }
 
+/** In the order in which they are asked. */
+const PACED = ['fresh', 'strangers', 'retries'] as const;
 /** Starts of others for each retry. */
 const RETRY_GAPS = 4;
 /** Timers are late on a busy machine, which must not make the pace a slower one; so much is caught up while somebody waits. */
@@ -39,10 +42,12 @@ export class StartLine {
   readonly #lanes: Readonly<Record<Lane, Fifo<Destination>>> = {
     urgent: new Fifo(),
     fresh: new Fifo(),
+    strangers: new Fifo(),
     retries: new Fifo(),
   };
   readonly #paces: Readonly<Record<PacedLane, Pace>> = {
     fresh: { slotTs: 0, deadlineTs: 0, isCrowded: false },
+    strangers: { slotTs: 0, deadlineTs: 0, isCrowded: false },
     retries: { slotTs: 0, deadlineTs: 0, isCrowded: false },
   };
 
@@ -62,18 +67,20 @@ export class StartLine {
   /** Takes out the next that may start now; null if none may. The caller makes it open. */
   take(now: number, room: Room): Destination | null {
     if (room.fast && this.#first('urgent') !== null) return this.#lanes.urgent.shift();
-    if (room.fast && now >= this.#paces.fresh.slotTs && this.#first('fresh') !== null) return this.#start('fresh', now);
-    if (room.slow && now >= this.#paces.retries.slotTs && this.#first('retries') !== null)
-      return this.#start('retries', now);
-    return null;
+    const lane = PACED.find((each) => now >= this.#startTs(each, room));
+    return lane === undefined ? null : this.#start(lane, now);
   }
 
   /** When `take` may give something; Infinity if only more room helps. */
   nextTs(room: Room): number {
     if (room.fast && this.#first('urgent') !== null) return 0;
-    const freshTs = room.fast && this.#first('fresh') !== null ? this.#paces.fresh.slotTs : Infinity;
-    const retryTs = room.slow && this.#first('retries') !== null ? this.#paces.retries.slotTs : Infinity;
-    return Math.min(freshTs, retryTs);
+    return Math.min(...PACED.map((lane) => this.#startTs(lane, room)));
+  }
+
+  /** When the first of a lane may start; Infinity if there is none, or no room. */
+  #startTs(lane: PacedLane, room: Room): number {
+    const hasRoom = { fresh: room.fast, strangers: room.strangers, retries: room.slow }[lane];
+    return hasRoom && this.#first(lane) !== null ? this.#paces[lane].slotTs : Infinity;
   }
 
   #start(lane: PacedLane, now: number): Destination | null {
