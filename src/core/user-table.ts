@@ -37,6 +37,8 @@ export class UserTable {
   /** Server numbers; two bytes each until there are more servers than that. */
   server: Uint16Array | Uint32Array = new Uint16Array(0);
   readonly #statusMsgs = new Map<number, string>();
+  /** By server number: its users. One without any gives its number to another: servers can be made up, too. */
+  readonly #population: number[] = [0];
   /** By server number: users of that server who are in no room here. Of our own server, nothing is counted. */
   readonly #guests: number[] = [0];
   #guestCount = 0;
@@ -57,7 +59,9 @@ export class UserTable {
     if (uid >= this.state.length) this.#grow(uid + 1);
     if (this.observer[uid] === UNUSED) {
       this.observer[uid] = NONE;
-      this.#setServer(uid, this.servers.intern(serverNameOf(userId)));
+      const server = this.servers.intern(serverNameOf(userId));
+      this.#population[server] = (this.#population[server] ?? 0) + 1;
+      this.#setServer(uid, server);
       this.countGuest(uid, 1);
     }
     return uid;
@@ -80,6 +84,10 @@ export class UserTable {
     }
     this.firstDevice[uid] = NONE;
     this.observer[uid] = UNUSED;
+    const server = this.server[uid] as number;
+    const left = (this.#population[server] as number) - 1;
+    this.#population[server] = left;
+    if (left === 0 && server !== OWN_SERVER) this.servers.release(server);
   }
 
   /** A user of another server is from now on, or not any more, in no room here. */
