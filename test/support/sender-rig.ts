@@ -3,10 +3,8 @@
  * clock that the test moves. The peers check what holds for every transaction.
  */
 import { expect } from 'vitest';
-import { MemoryDestinationStore } from '../../src/adapters/memory/destination-store.ts';
-import { RecordingLogger } from '../../src/adapters/memory/logger.ts';
+import { MemoryDestinationStore, MemoryMetrics, RecordingLogger } from '../../src/adapters/memory/index.ts';
 import { ManualClock } from '../../src/adapters/memory/manual-clock.ts';
-import { MemoryMetrics } from '../../src/adapters/memory/metrics.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import { FederationSender } from '../../src/federation/sending/federation-sender.ts';
 import type { PeerTransactions, TransactionResult } from '../../src/federation/sending/peer-transactions.ts';
