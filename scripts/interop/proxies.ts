@@ -13,7 +13,7 @@ import { CADDY, createNet, type Net, NGINX, type Site, type Variant } from './pr
 import { conclude, expectEqual, follow, say, step } from './steps.ts';
 
 /** More requests at once than one address may make without proving who it is. */
-const NOISE = 60;
+const NOISE = 150;
 
 interface AskOptions {
   readonly method?: string;
@@ -68,7 +68,7 @@ async function noise(net: Net, site: Site, from: string, more: Readonly<Record<s
 async function presenceBothWays(net: Net, how: string): Promise<void> {
   const [alice, bob] = [await net.one.thalamus.register('alice'), await net.two.thalamus.register('bob')];
   const [aliceSees, bobSees] = [follow(alice, bob.userId), follow(bob, alice.userId)];
-  await step(`${how}: ${alice.userId} behind nginx → ${bob.userId} behind Caddy`, async () => {
+  await step(`${how}: ${alice.userId} → ${bob.userId}`, async () => {
     await alice.setPresence('online', how);
     await bobSees({ presence: 'online', status_msg: how });
   });
@@ -143,6 +143,7 @@ const SCENARIOS: readonly Scenario[] = [
   { how: '.well-known by the proxy', variant: { wellKnown: 'proxy' }, more: requests },
   { how: '.well-known by Thalamus', variant: { wellKnown: 'thalamus' } },
   { how: 'SRV to port 8448', variant: { wellKnown: 'none', srv: true } },
+  { how: 'no nginx, but TLS of Thalamus on port 8448', variant: { wellKnown: 'none', direct: true } },
   { how: 'port 8448', variant: { wellKnown: 'none', xForwarded: false }, more: withoutForwarded },
 ];
 

@@ -15,7 +15,7 @@ import { parse } from 'yaml';
 import { createAuthority } from '../../test/support/certificates.ts';
 import { startDnsServer } from '../../test/support/dns-server.ts';
 import { freePort } from '../../test/support/free-port.ts';
-import { type SpawnedServer, spawnServer } from '../../test/support/spawn-server.ts';
+import { type SpawnedServer, type SpawnOptions, spawnServer } from '../../test/support/spawn-server.ts';
 import { until } from '../../test/support/until.ts';
 
 export interface Variant {
@@ -25,6 +25,8 @@ export interface Variant {
   readonly srv?: boolean;
   /** @default true */
   readonly xForwarded?: boolean;
+  /** No nginx: the first server speaks TLS itself. @default false */
+  readonly direct?: boolean;
 }
 
 export interface Site {
@@ -106,7 +108,9 @@ export async function createNet(variant: Variant): Promise<Net> {
     writeFileSync(join(files, 'fullchain.pem'), cert);
     writeFileSync(join(files, 'privkey.pem'), key);
     const port = await freePort();
-    const thalamus = await spawnServer(thalamusOptions(name, port, variant, authority.cert, dns.address));
+    const own = proxy === NGINX && variant.direct === true ? directConfig(port, files) : null;
+    const config = { ...(own ?? forwardedConfig(name, port, variant)), ...loopbackConfig(dns.address) };
+    const thalamus = await spawnServer(thalamusOptions(name, config, authority.cert));
     servers.push(thalamus);
     await run(port, files);
     const signingKeyFile = join(thalamus.dir, `${name}.signing.key`);
@@ -114,6 +118,7 @@ export async function createNet(variant: Variant): Promise<Net> {
   };
   try {
     const one = await startSite(NGINX, async (port, files) => {
+      if (variant.direct === true) return;
       writeFileSync(join(files, 'nginx.conf'), nginxConfig(port, files, variant));
       await run('nginx', ['-p', files, '-c', join(files, 'nginx.conf'), '-e', 'stderr'], NGINX.address);
     });
@@ -128,25 +133,34 @@ export async function createNet(variant: Variant): Promise<Net> {
   }
 }
 
-function thalamusOptions(name: string, port: number, variant: Variant, ca: string, dnsServer: string) {
+function thalamusOptions(serverName: string, config: Readonly<Record<string, unknown>>, ca: string): SpawnOptions {
+  const router = {
+    module: fileURLToPath(new URL('thalamus-router.ts', import.meta.url)),
+    config: { observers: { [USERS.alice]: [USERS.bob], [USERS.bob]: [USERS.alice] }, snapshots: {} },
+  };
+  return { serverName, modules: [router], files: { 'ca.pem': ca }, config };
+}
+
+function forwardedConfig(name: string, port: number, { wellKnown, xForwarded }: Variant): Record<string, unknown> {
   const [printed = ''] = blocks('yaml', '## Behind a reverse proxy');
   const text = put(put(printed, 'example.org', name), 'port: 8008', `port: ${port}`);
   return {
-    serverName: name,
-    modules: [
-      {
-        module: fileURLToPath(new URL('thalamus-router.ts', import.meta.url)),
-        config: { observers: { [USERS.alice]: [USERS.bob], [USERS.bob]: [USERS.alice] }, snapshots: {} },
-      },
-    ],
-    files: { 'ca.pem': ca },
-    config: {
-      ...parse(variant.xForwarded === false ? put(text, 'x_forwarded: true', 'x_forwarded: false') : text),
-      ...(variant.wellKnown === 'thalamus' ? { serve_server_wellknown: true } : {}),
-      federation_custom_ca_list: ['ca.pem'],
-      federation_dns_servers: [dnsServer],
-      ip_range_whitelist: ['127.0.0.0/8'],
-    },
+    ...parse(xForwarded === false ? put(text, 'x_forwarded: true', 'x_forwarded: false') : text),
+    ...(wellKnown === 'thalamus' ? { serve_server_wellknown: true } : {}),
+  };
+}
+
+function directConfig(port: number, files: string): Record<string, unknown> {
+  const [printed = ''] = blocks('yaml', '## Switch it on');
+  const text = put(put(printed, 'port: 8008', `port: ${port}`), ' tls/', ` ${files}/`);
+  return parse(put(text, /(port: 8448 .*\n)/g, `$1    bind_addresses: [${NGINX.address}]\n`));
+}
+
+function loopbackConfig(dnsServer: string): Record<string, unknown> {
+  return {
+    federation_custom_ca_list: ['ca.pem'],
+    federation_dns_servers: [dnsServer],
+    ip_range_whitelist: ['127.0.0.0/8'],
   };
 }
 
