@@ -21,7 +21,7 @@ export interface TransactionFailure {
    * `not_tried`: nothing has left, for a reason of our own, so it says nothing about the peer.
    */
   readonly reason: 'failed' | 'limited' | 'not_tried';
-  /** From `Retry-After`; null without one. */
+  /** From `Retry-After`, or `retry_after_ms`; null without them. */
   readonly retryAfterMs: number | null;
   /** For the log: the status, or what went wrong. */
   readonly detail: string;

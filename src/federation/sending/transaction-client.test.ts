@@ -66,6 +66,15 @@ describe('createTransactionClient', () => {
     expect(result).toEqual({ ok: false, reason: 'limited', retryAfterMs: 7_000, detail: '429' });
   });
 
+  it.each<[string, number | null]>([
+    ['{"retry_after_ms":1500}', 1_500],
+    ['{"retry_after_ms":-1}', null],
+    ['{"retry_after_ms":"1500"}', null],
+    ['<html>', null],
+  ])('looks into the body, %s, of a 429 without the header', async (body, retryAfterMs) => {
+    expect((await send(answer(429, body))).result).toMatchObject({ reason: 'limited', retryAfterMs });
+  });
+
   it.each(['', '<html>', '[]', 'null', '"ok"'])('does not take 200 with %j for success', async (body) => {
     expect((await send(answer(200, body))).result).toMatchObject({ ok: false, reason: 'failed' });
   });

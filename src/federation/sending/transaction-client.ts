@@ -2,10 +2,11 @@
  * Puts a transaction to another server: signs it, sends it, and reads what became of it.
  *
  * Any 2xx with a JSON object is success. A failure says no more than "not now": peers are misconfigured and repaired, so 401, 403 and 404
- * are failures like others. Source: Matrix specification, server-server API, "Transactions"; rate limiting: RFC 6585 and `Retry-After`.
+ * are failures like others. Source: Matrix specification, server-server API, "Transactions"; C-S API "Rate limiting", of which
+ * older servers only have `retry_after_ms`.
  */
 import type { ServerName } from '../../matrix/identifiers.ts';
-import { isJsonObject } from '../../matrix/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../matrix/json-object.ts';
 import { type PeerClient, PeerError, type PeerResponse } from '../../ports/peer-client.ts';
 import { authorizationHeader } from '../signing/authorization.ts';
 import type { SigningKey } from '../signing/ed25519.ts';
@@ -48,9 +49,11 @@ export function createTransactionClient(options: TransactionClientOptions): Peer
 
 function toResult({ httpStatus, retryAfterMs, body }: PeerResponse): TransactionResult {
   if (httpStatus >= 200 && httpStatus < 300) {
-    return holdsObject(body) ? { ok: true } : failure('failed', retryAfterMs, `${httpStatus}, which is not JSON`);
+    return objectIn(body) === null ? failure('failed', retryAfterMs, `${httpStatus}, which is not JSON`) : { ok: true };
   }
-  return failure(httpStatus === 429 ? 'limited' : 'failed', retryAfterMs, String(httpStatus));
+  if (httpStatus !== 429) return failure('failed', retryAfterMs, String(httpStatus));
+  const ms = objectIn(body)?.['retry_after_ms'];
+  return failure('limited', retryAfterMs ?? (typeof ms === 'number' && ms >= 0 ? ms : null), '429');
 }
 
 function toFailure(error: unknown, signal: AbortSignal): TransactionFailure {
@@ -64,10 +67,11 @@ function failure(reason: TransactionFailure['reason'], retryAfterMs: number | nu
   return { ok: false, reason, retryAfterMs, detail } as const;
 }
 
-function holdsObject(text: string): boolean {
+function objectIn(text: string): JsonObject | null {
   try {
-    return isJsonObject(JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : null;
   } catch {
-    return false;
+    return null;
   }
 }
