@@ -64,9 +64,13 @@ export class Collector {
     const dueAt = this.#snapshotDueAt(observer, slot, token.position);
     if (dueAt === null) {
       const isPlain = token.resume === null && limit === null && options.extras.length === 0;
-      return isPlain && slot >= 0 && token.position >= (this.#parts.inboxes.floor[slot] as number)
-        ? this.#fromInbox(observer, slot, token.position, options)
-        : this.#increment(observer, slot, token, options);
+      if (!isPlain || slot < 0 || token.position < (this.#parts.inboxes.floor[slot] as number)) {
+        return this.#increment(observer, slot, token, options);
+      }
+      if (token.position < this.#published) return this.#fromInbox(observer, slot, token.position, options);
+      // What a poll finds that comes back at once with the token it was just given.
+      this.#parts.counters.add('collectedFromInbox');
+      return { uids: [], next: token };
     }
     const from = isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position;
     return this.#snapshot(observer, slot, { from, dueAt }, options);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clampStreamToken, parseStreamToken, printStreamToken } from './stream-token.ts';
+import { clampStreamToken, parseStreamToken, printStreamToken, StreamTokenReader } from './stream-token.ts';
 
 const position = fc.nat({ max: 2 ** 40 });
 const token = fc.record({
@@ -16,6 +16,15 @@ describe('stream token', () => {
         expect(parseStreamToken(printStreamToken(value))).toEqual(value);
       }),
     );
+  });
+
+  it('is read as it is parsed, whatever was read before', () => {
+    const reader = new StreamTokenReader();
+    for (const text of ['s1_2_3', 's1_2_3', 's1_2~1_3', 's1_2_3']) {
+      expect(reader.read(text)).toEqual(parseStreamToken(text));
+    }
+    expect(() => reader.read('s1')).toThrow('not a token of this server');
+    expect(reader.read('s1_2_3').typing).toBe(3);
   });
 
   it.each([

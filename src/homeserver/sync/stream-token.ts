@@ -40,6 +40,21 @@ export function parseStreamToken(text: string, parameter = 'since'): StreamToken
   };
 }
 
+/** Reads tokens, and the one that it read last without looking into it again: whoever was told of the same change has the same token. */
+export class StreamTokenReader {
+  #text: string | null = null;
+  #token: StreamToken | null = null;
+
+  /** As `parseStreamToken`. */
+  read(text: string): StreamToken {
+    if (this.#token === null || text !== this.#text) {
+      this.#token = parseStreamToken(text);
+      this.#text = text;
+    }
+    return this.#token;
+  }
+}
+
 export function printStreamToken(token: StreamToken): string {
   const { position, presence, typing } = token;
   return presence.resume === null

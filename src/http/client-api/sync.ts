@@ -4,7 +4,7 @@
  * Nothing happens to presence before every parameter is known to be good. Over the limit, the request is answered all
  * the same and only its claim is ignored. Source: Matrix specification, client-server API, "Syncing".
  */
-import { parseStreamToken } from '../../homeserver/sync/stream-token.ts';
+import { StreamTokenReader } from '../../homeserver/sync/stream-token.ts';
 import type { SyncFilter } from '../../homeserver/sync/filter.ts';
 import type { SyncFilters } from '../../homeserver/sync/filters.ts';
 import type { SyncCaller, SyncRequest, SyncService } from '../../homeserver/sync/sync-service.ts';
@@ -27,6 +27,7 @@ const DEFAULT_MAX_TIMEOUT_MS = 300_000;
 
 export function sync(services: SyncRouteServices): Route {
   const { sync, syncFilters, syncPresenceLimit, maxSyncTimeoutMs = DEFAULT_MAX_TIMEOUT_MS } = services;
+  const tokens = new StreamTokenReader();
   const start = (request: ClientRequest, query: QueryReader, filter: SyncFilter): typeof LATER => {
     const { userId, deviceId } = request.requester;
     const since = query.get('since');
@@ -34,7 +35,7 @@ export function sync(services: SyncRouteServices): Route {
     const syncRequest: SyncRequest = {
       userId,
       deviceId,
-      since: since === null ? null : parseStreamToken(since),
+      since: since === null ? null : tokens.read(since),
       filter,
       fullState: query.get('full_state') !== null && booleanParam(request, 'full_state', false),
       timeoutMs: Math.min(parseTimeout(query.get('timeout'), request), maxSyncTimeoutMs),
