@@ -48,21 +48,27 @@ async function collectMetrics(): Promise<Registered[]> {
   const registered = new Map<string, Registered>();
   try {
     writeFileSync(join(dir, 'module.ts'), 'export default class {}');
-    const text = JSON.stringify({
-      server_name: 'example.org',
-      listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names: ['metrics'] }] }],
-      database: { args: { database: ':memory:' } },
-      modules: [{ module: './module.ts' }],
-    });
-    const { config } = parseConfig(text, {
-      file: join(dir, 'thalamus.yaml'),
-      fileName: 'thalamus.yaml',
-      readText: () => '',
-    });
-    const metrics = listenTo(createPrometheusMetrics({ serverName: 'example.org', processMetrics: false }), registered);
-    const server = createServer(config, { metrics, logger: new SilentLogger() });
-    await server.start();
-    await server.stop();
+    // Some are registered only with federation, and one only without.
+    for (const names of [['metrics'], ['metrics', 'federation']]) {
+      const text = JSON.stringify({
+        server_name: 'example.org',
+        listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names }] }],
+        database: { args: { database: ':memory:' } },
+        modules: [{ module: './module.ts' }],
+      });
+      const { config } = parseConfig(text, {
+        file: join(dir, 'thalamus.yaml'),
+        fileName: 'thalamus.yaml',
+        readText: () => '',
+      });
+      const metrics = listenTo(
+        createPrometheusMetrics({ serverName: 'example.org', processMetrics: false }),
+        registered,
+      );
+      const server = createServer(config, { metrics, logger: new SilentLogger() });
+      await server.start();
+      await server.stop();
+    }
   } finally {
     rmSync(dir, { recursive: true });
   }
