@@ -30,6 +30,8 @@ interface Allowance {
 
 const BURST_SECONDS = 5;
 const RETRY_MS = 1_000;
+/** From one question to the next: those that come one by one make no more calls than those that come together. */
+const PAUSE_MS = 100;
 
 export class StrangerQuestions {
   readonly #options: StrangerQuestionsOptions;
@@ -37,6 +39,7 @@ export class StrangerQuestions {
   readonly #allowances = new Map<ServerName, Allowance>();
   readonly #total: Allowance;
   #timer: Timer | null = null;
+  #askedTs = -Infinity;
   #isScheduled = false;
   #isOut = false;
   #isStopped = false;
@@ -51,6 +54,11 @@ export class StrangerQuestions {
     const { perSecond, perSecondAndServer, schedule, strangers } = this.#options;
     if (perSecond <= 0 || perSecondAndServer <= 0) return;
     if (this.#isScheduled || this.#isOut || this.#isStopped || this.#timer !== null || !strangers.hasWaiting) return;
+    const pauseMs = this.#askedTs + PAUSE_MS - this.#options.clock.now();
+    if (pauseMs > 0) {
+      this.#wait(pauseMs);
+      return;
+    }
     this.#isScheduled = true;
     schedule(() => {
       this.#isScheduled = false;
@@ -72,9 +80,10 @@ export class StrangerQuestions {
     const max = refill(this.#total, perSecond, now);
     const states = strangers.takeWaiting(max, (server) => this.#allowanceOf(server, now));
     if (states.length === 0) {
-      if (strangers.hasWaiting) this.#wait();
+      if (strangers.hasWaiting) this.#wait(RETRY_MS);
       return;
     }
+    this.#askedTs = now;
     this.#total.left -= states.length;
     for (const { userId } of states) this.#charge(serverNameOf(userId), now);
     const answer = router.getUsersForStates(states);
@@ -95,11 +104,11 @@ export class StrangerQuestions {
     this.request();
   }
 
-  #wait(): void {
+  #wait(delayMs: number): void {
     this.#timer = this.#options.clock.setTimeout(() => {
       this.#timer = null;
       this.#ask();
-    }, RETRY_MS);
+    }, delayMs);
   }
 
   #allowanceOf(server: ServerName, now: number): number {

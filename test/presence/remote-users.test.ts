@@ -343,9 +343,22 @@ describe('a server that invents users', () => {
     await rig.handler.receiveRemote('good', [entry('@good:good')]);
     router.route = route;
     slow.resolve(new Map());
-    await rig.settle();
+    await rig.advance(100);
     expect(alice.statesOf('@good:good')).toEqual(['online']);
     for (const batch of router.batches) expect(batch.length).toBeLessThanOrEqual(101);
+  });
+
+  it('makes no more questions of those who come one by one than of those who come together', async () => {
+    const router = new StubRouter();
+    const rig = await Rig.start({ router });
+    for (let index = 0; index < 80; index++) {
+      await rig.handler.receiveRemote(`s${index}.evil`, [entry(`@u:s${index}.evil`)]);
+      await rig.advance(10);
+    }
+    await rig.advance(100);
+    expect(router.batches.flat()).toHaveLength(80);
+    expect(router.batches.length).toBeGreaterThan(5);
+    expect(router.batches.length).toBeLessThan(11);
   });
 
   it('fills no memory with status messages', async () => {
