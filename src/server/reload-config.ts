@@ -2,7 +2,7 @@
  * What a changed configuration means for a server that runs: what is taken over at once, and what only a restart applies.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, RateLimits } from '../config/config.ts';
+import type { Config, FederationConfig, RateLimits } from '../config/config.ts';
 import type { TlsMaterial } from '../http/listener.ts';
 import { readTls } from './read-tls.ts';
 import type { ReloadReport } from './server.ts';
@@ -25,7 +25,26 @@ const BUILT_ON = {
   modules: 'modules',
   registration: 'registration',
   limits: 'limits',
+  serveServerWellknown: 'serve_server_wellknown',
 } as const satisfies Partial<Record<keyof Config, string>>;
+
+const FEDERATION_BUILT_ON = {
+  signingKeyPath: 'signing_key_path',
+  oldSigningKeys: 'old_signing_keys',
+  keyRefreshIntervalMs: 'key_refresh_interval',
+  trustedKeyServers: 'trusted_key_servers',
+  domainWhitelist: 'federation_domain_whitelist',
+  verifyCertificates: 'federation_verify_certificates',
+  certificateVerificationWhitelist: 'federation_certificate_verification_whitelist',
+  customCas: 'federation_custom_ca_list',
+  ipRangeBlacklist: 'ip_range_blacklist',
+  ipRangeWhitelist: 'ip_range_whitelist',
+  dnsServers: 'federation_dns_servers',
+  client: 'federation',
+  destinations: 'federation',
+  rateLimit: 'rc_federation',
+  presence: 'federation_presence',
+} as const satisfies Record<keyof FederationConfig, string>;
 
 /**
  * Applies what of `next` can be applied.
@@ -54,10 +73,18 @@ export function applyReload(started: Config, current: Config, next: Config, serv
     server.setMaxRequestSize(next.maxRequestSize);
     reloaded.push('max_request_size');
   }
-  const needRestart: string[] = [];
-  for (const [section, name] of Object.entries(BUILT_ON) as [keyof typeof BUILT_ON, string][]) {
-    if (!isDeepStrictEqual(started[section], next[section])) needRestart.push(name);
+  const needRestart = differing(BUILT_ON, started, next);
+  // Without it on one side, the listeners differ, and that has been said.
+  if (started.federation !== null && next.federation !== null) {
+    needRestart.push(...differing(FEDERATION_BUILT_ON, started.federation, next.federation));
   }
   if (started.log.format !== next.log.format) needRestart.push('log.format');
   return { reloaded, needRestart };
+}
+
+/** The names, each once, of what is not the same in both. */
+function differing<T extends object>(names: Partial<Record<keyof T, string>>, one: T, other: T): string[] {
+  const keys = Object.keys(names) as (keyof T)[];
+  const different = keys.filter((key) => !isDeepStrictEqual(one[key], other[key])).map((key) => names[key] ?? '');
+  return [...new Set(different)];
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
+import { startFederationNet } from '../support/federation-net.ts';
 import { startTestServer } from '../support/start-test-server.ts';
 import { spawnServer } from '../support/spawn-server.ts';
 import * as certificates from '../support/tls-certificates.ts';
@@ -74,6 +75,25 @@ describe('reload', () => {
     writeFileSync(join(dir, 'now.pem'), certificates.one.cert);
     expect(() => server.server.reload(config)).toThrow('are not a certificate and its key');
     expect(await nameOfCertificate(port)).toBe('two.test.example');
+  });
+
+  it('names the changed keys of federation, each once', async () => {
+    await using net = await startFederationNet();
+    await using server = await startTestServer(await net.server('one.test'));
+    const { config } = loadConfig(server.configFile);
+    const { federation } = config;
+    if (federation === null) throw new Error('the server has no federation');
+    const changed = {
+      ...federation,
+      domainWhitelist: ['two.test'],
+      client: { ...federation.client, timeoutMs: 1 },
+      destinations: { ...federation.destinations, retryMultiplier: 3 },
+    };
+    expect(server.server.reload({ ...config, federation: changed }).needRestart).toEqual([
+      'federation_domain_whitelist',
+      'federation',
+    ]);
+    expect(server.server.reload(config).needRestart).toEqual([]);
   });
 
   it('changes rate limits and the limit of bodies for requests from now on', async () => {
