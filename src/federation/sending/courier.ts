@@ -182,9 +182,11 @@ export class Courier {
     const pause = pauseAfter(failures, destination.retryIntervalMs, failure.retryAfterMs, options, random);
     destination.retryIntervalMs = pause.retryIntervalMs;
     if (this.#isHopeless(destination, live)) table.collapse(destination);
+    const fields = { destination: name, failures, detail: failure.detail, retryInMs: pause.delayMs };
     if (failures === options.failuresBeforeCollapse) {
-      const fields = { destination: name, failures, detail: failure.detail, retryInMs: pause.delayMs };
       logger.info(fields, 'a server does not take presence; it gets the present states when it does');
+    } else {
+      logger.debug(fields, 'a transaction was not taken; it will be tried again');
     }
     table.changed(destination);
     table.dueAt(destination, clock.now() + pause.delayMs);
