@@ -19,7 +19,7 @@ const MAX_PIPELINED_REQUESTS = 32;
 
 const ofSocket = Symbol('connection');
 
-export type LimitedSocket = Socket & { [ofSocket]?: Connection };
+type LimitedSocket = Socket & { [ofSocket]?: Connection };
 
 export class ConnectionLimit {
   readonly #options: ConnectionLimitOptions;
