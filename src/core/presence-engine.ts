@@ -347,6 +347,11 @@ export class PresenceEngine {
     return this.#parts.turn.takeUnpersisted().map((uid) => this.rowOf(uid));
   }
 
+  /** Whether an answer of the routers is in effect for anybody. */
+  get hasKeptAnswers(): boolean {
+    return this.#parts.kept.size > 0;
+  }
+
   stats(): EngineStats {
     return {
       users: this.#parts.users.ids.size,

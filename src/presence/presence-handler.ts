@@ -101,6 +101,7 @@ class Handler implements PresenceHandler {
       router,
       route: (batch, answer) => this.#route(batch, answer),
       routePings: (pings, answer) => this.#outlet.keepAlive(this.#engine.routePings(pings, answer)),
+      hasKeptAnswers: () => this.#engine.hasKeptAnswers,
     });
     this.#interest = new InterestKeeper({
       ...background,
@@ -293,7 +294,7 @@ class Handler implements PresenceHandler {
 
   routeUnanswered(): void {
     if (this.#isStopped || this.mode === 'disabled') return;
-    this.#routing.add(this.#unanswered.take(this.#engine), []);
+    this.#routing.begin(this.#unanswered.take(this.#engine));
   }
 
   removeDevice(userId: UserId, deviceId: DeviceId): void {

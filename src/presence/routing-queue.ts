@@ -6,6 +6,7 @@
 import type { KeptChange, PresenceUpdate, RoutingAnswer } from '../core/engine-api.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Router } from '../router-host/index.ts';
+import { NO_ROUTES } from '../router-host/router-api.ts';
 import { AnswerSaver, type AnswerSaverOptions } from './answer-saver.ts';
 import { inBackground } from './background.ts';
 
@@ -15,6 +16,8 @@ export interface RoutingQueueOptions extends AnswerSaverOptions {
   readonly route: (batch: readonly PresenceUpdate[], answer: RoutingAnswer) => readonly KeptChange[];
   /** The same for keep-alives, which go to other servers only and change no kept answer. Must not throw. */
   readonly routePings: (pings: readonly PresenceUpdate[], answer: RoutingAnswer) => void;
+  /** Whether any answer is in effect. */
+  readonly hasKeptAnswers: () => boolean;
 }
 
 export class RoutingQueue {
@@ -25,6 +28,8 @@ export class RoutingQueue {
   #out: ReadonlySet<number> | null = null;
   #isScheduled = false;
   #isStopped = false;
+  /** No module routes. Noted at the start: at a stop the router forgets its modules before the last updates. */
+  #isWithoutModules = false;
   readonly #saver: AnswerSaver;
 
   constructor(options: RoutingQueueOptions) {
@@ -37,8 +42,18 @@ export class RoutingQueue {
     return this.#waiting.size + this.#waitingPings.size;
   }
 
+  /** The modules are there, if there are any. Routes `updates` of before. */
+  begin(updates: readonly PresenceUpdate[]): void {
+    this.#isWithoutModules = !this.#options.router.hasCallbacks;
+    this.add(updates, []);
+  }
+
   add(updates: readonly PresenceUpdate[], pings: readonly PresenceUpdate[]): void {
-    if (!this.#options.router.hasCallbacks) return;
+    if (!this.#options.router.hasCallbacks) {
+      // What a module said that has been removed since holds until the next update, like any answer.
+      if (this.#isWithoutModules && this.#options.hasKeptAnswers()) this.#take(updates, [], NO_ROUTES);
+      return;
+    }
     for (const update of updates) {
       this.#waiting.set(update.uid, update);
       this.#waitingPings.delete(update.uid);

@@ -119,6 +119,27 @@ describe.each(stores)('what survives a crash, with %s', (_name, makeStore) => {
     expect(await after.handler.canSee('@watcher:test', ALICE)).toBe(false);
   });
 
+  it('an answer of a module that has been removed holds until the next update, on disk, too', async () => {
+    const router = new StubRouter();
+    router.route = () => new Map([[ALICE, ['@watcher:test']]] as const);
+    const rig = await Rig.start({ store: makeStore(), router });
+    await rig.put(ALICE, 'online', 'one');
+    // As at a stop: the router forgets its modules before the last updates.
+    router.hasCallbacks = false;
+    await rig.put(ALICE, 'online', 'two');
+    await rig.settle();
+    const none = new StubRouter();
+    none.hasCallbacks = false;
+    const after = await rig.successor({ router: none });
+    expect(await after.handler.canSee('@watcher:test', ALICE)).toBe(true);
+    after.handler.routeUnanswered();
+    await after.put(ALICE, 'online', 'three');
+    await after.settle();
+    expect(await after.handler.canSee('@watcher:test', ALICE)).toBe(false);
+    const third = await after.successor({ router: new StubRouter() });
+    expect(await third.handler.canSee('@watcher:test', ALICE)).toBe(false);
+  });
+
   it('full-presence marks survive, and still deliver once per device', async () => {
     const rig = await start();
     await rig.put(ALICE, 'online');
