@@ -102,6 +102,7 @@ describe('certificates', () => {
       const failure = await failureOf(get(fixture.client(), `one.test:${port}`));
       expect(failure.kind).toBe('certificate');
       expect(failure.message).toContain(`the certificate or TLS at 127.0.0.1:${port} is not good for one.test`);
+      expect(failure.message).toContain('no TLS is spoken there (ERR_SSL_');
     } finally {
       plain.close();
     }

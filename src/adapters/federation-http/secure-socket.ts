@@ -11,6 +11,9 @@ import type { TlsPolicy } from './tls-policy.ts';
 /** The connection went away, which says nothing about certificates. */
 const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
+/** OpenSSL's words for an answer in plain HTTP, by version. */
+const NOT_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+
 export interface SecureSocketOptions {
   readonly policy: TlsPolicy;
   readonly clock: Clock;
@@ -43,7 +46,8 @@ export function secureSocket(
     const onError = (error: Error): void => {
       if (BROKEN.has(codeOf(error))) onClose();
       else {
-        const message = `the certificate or TLS at ${where} is not good for ${tlsName}: ${reasonOf(error)}`;
+        const reason = NOT_TLS.has(codeOf(error)) ? `no TLS is spoken there (${codeOf(error)})` : reasonOf(error);
+        const message = `the certificate or TLS at ${where} is not good for ${tlsName}: ${reason}`;
         end(new StepFailure('certificate', message, { cause: error }));
       }
     };
