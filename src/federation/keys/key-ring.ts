@@ -41,7 +41,7 @@ export interface KeyRingOptions {
   readonly maxServers?: number;
   /** Shortest time between two fetches for one server. @default 60,000 */
   readonly minRefetchMs?: number;
-  /** Fetches at once; three quarters of them may be for servers never heard of. @default 32 */
+  /** Fetches at once; three quarters of them may be for servers never heard of. @default 200 */
   readonly maxFetches?: number;
 }
 
@@ -80,7 +80,7 @@ export class KeyRing {
   #saves = 0;
 
   constructor(options: KeyRingOptions) {
-    const { metrics, maxServers = 2_000, maxFetches = 32, requestTimeoutMs = 10_000, minRefetchMs = 60_000 } = options;
+    const { metrics, maxServers = 2_000, maxFetches = 200, requestTimeoutMs = 10_000, minRefetchMs = 60_000 } = options;
     this.#options = options;
     // Each fetch listens, and there may be more than Node takes for a leak.
     setMaxListeners(0, this.#stopping.signal);

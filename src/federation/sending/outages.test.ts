@@ -17,12 +17,21 @@ function switchable(rig: SenderRig): { deed: Deed; retryAfterMs: number | null }
   return state;
 }
 
+/** A sender that runs, and its peer. */
+async function started(
+  deed: Deed,
+  ...options: ConstructorParameters<typeof SenderRig>
+): Promise<{ readonly rig: SenderRig; readonly peer: ReturnType<typeof switchable> }> {
+  const rig = new SenderRig(...options);
+  const peer = switchable(rig);
+  peer.deed = deed;
+  await rig.start();
+  return { rig, peer };
+}
+
 describe('a destination that fails', () => {
   it('gets the same transaction again, under the same id, and newer states in the next one', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, rig.state('alice', { statusMsg: 'one' }), rig.state('bob'));
     await rig.clock.advance(500);
     rig.tell(PEER, rig.state('alice', { statusMsg: 'two' }));
@@ -67,10 +76,7 @@ describe('a destination that fails', () => {
   });
 
   it('that is back within seconds gets everything within seconds', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(2_000);
     peer.deed = 'ok';
@@ -80,10 +86,7 @@ describe('a destination that fails', () => {
   });
 
   it('keeps its queue for a while, then only what is owed since when', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig } = await started('failed');
     const toldTs = rig.clock.now();
     rig.tell(PEER, rig.state('alice'), rig.state('bob'));
     await rig.clock.advance(50_000);
@@ -115,9 +118,7 @@ describe('a destination that fails', () => {
   });
 
   it('row 214: what was pending at a failed attempt with more than 1 h of backoff comes later, as it is then', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
+    const { rig, peer } = await started('ok');
     rig.tell(PEER, rig.state('alice'), rig.state('bob'), rig.state('untouched'));
     await rig.clock.advance(MINUTE);
     peer.deed = 'failed';
@@ -141,10 +142,7 @@ describe('a destination that fails', () => {
   });
 
   it('row 215: a request of its own clears the backoff, and what is owed leaves at once', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(6 * HOUR);
     peer.deed = 'ok';
@@ -157,10 +155,7 @@ describe('a destination that fails', () => {
   });
 
   it('row 215: a request of its own also ends the pause between quick retries', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(30_000);
     peer.deed = 'ok';
@@ -183,10 +178,7 @@ describe('a destination that fails', () => {
   });
 
   it('that asks for patience gets it, up to a limit, and keeps its queue', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'limited';
+    const { rig, peer } = await started('limited');
     peer.retryAfterMs = 100_000;
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(99_000);
@@ -206,10 +198,7 @@ describe('a destination that fails', () => {
   });
 
   it('that was never asked, for a reason of ours, does not count as failing', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'not_tried';
+    const { rig, peer } = await started('not_tried');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(30_000);
     expect(rig.sender.stats.failingDestinations).toBe(0);
@@ -221,10 +210,7 @@ describe('a destination that fails', () => {
 
 describe('a destination that is back', () => {
   it('is probed with one EDU, then gets the rest, everybody once', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, ...Array.from({ length: 1_700 }, (_, index) => rig.state(`user${index}`)));
     await rig.clock.advance(6 * HOUR);
     const probes = rig.peers.attempts.slice(-3);
@@ -242,10 +228,7 @@ describe('a destination that is back', () => {
   });
 
   it('never gets an older state behind a newer one that was told while owed states were read', async () => {
-    const rig = new SenderRig({ options: { maxEdusPerTransaction: 1 } });
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed', { options: { maxEdusPerTransaction: 1 } });
     const users = Array.from({ length: 150 }, (_, index) => rig.state(`user${index}`, { statusMsg: 'old' }));
     rig.tell(PEER, ...users);
     await rig.clock.advance(6 * HOUR);
@@ -265,10 +248,7 @@ describe('a destination that is back', () => {
   });
 
   it('that fails again in the middle gets everything at the next time', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig } = await started('failed');
     rig.tell(PEER, ...Array.from({ length: 1_200 }, (_, index) => rig.state(`user${index}`)));
     await rig.clock.advance(6 * HOUR);
     let left = 2;
@@ -282,10 +262,7 @@ describe('a destination that is back', () => {
   });
 
   it('is asked for the next batch only when it has taken the one before', async () => {
-    const rig = new SenderRig({ options: { maxEdusPerTransaction: 1 } });
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig } = await started('failed', { options: { maxEdusPerTransaction: 1 } });
     rig.tell(PEER, ...Array.from({ length: 500 }, (_, index) => rig.state(`user${index}`)));
     await rig.clock.advance(6 * HOUR);
     let read = 0;
@@ -304,10 +281,7 @@ describe('a destination that is back', () => {
   });
 
   it('is served later when what it is owed cannot be read, or reading stalls', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(6 * HOUR);
     peer.deed = 'ok';
@@ -324,10 +298,7 @@ describe('a destination that is back', () => {
   });
 
   it('and fails again before that was saved is still owed, after a kill, too', async () => {
-    const rig = new SenderRig({ options: { failuresBeforeCollapse: 1 } });
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed', { options: { failuresBeforeCollapse: 1 } });
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(6 * HOUR);
     peer.deed = 'ok';
@@ -342,10 +313,7 @@ describe('a destination that is back', () => {
   });
 
   it('of which nothing is owed any more is forgotten', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig } = await started('failed');
     rig.tell(PEER, rig.state('alice'));
     await rig.clock.advance(6 * HOUR);
     rig.engine.states.clear();
@@ -447,10 +415,7 @@ describe('a restart', () => {
   });
 
   it('in the middle of reading what is owed leaves it owed', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
-    peer.deed = 'failed';
+    const { rig, peer } = await started('failed');
     rig.tell(PEER, ...Array.from({ length: 300 }, (_, index) => rig.state(`user${index}`)));
     await rig.clock.advance(6 * HOUR);
     peer.deed = 'ok';
@@ -521,9 +486,7 @@ describe('a restart', () => {
   });
 
   it('the saved time stays behind what is not delivered, and moves when it is', async () => {
-    const rig = new SenderRig();
-    const peer = switchable(rig);
-    await rig.start();
+    const { rig, peer } = await started('ok');
     await rig.clock.advance(5 * MINUTE);
     peer.deed = 'limited';
     peer.retryAfterMs = 150_000;
