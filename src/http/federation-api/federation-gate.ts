@@ -15,6 +15,7 @@ import {
   readClaim,
   requireKey,
 } from '../../federation/signing/authenticate-origin.ts';
+import { MatrixError } from '../../matrix/errors.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { Counter, Metrics } from '../../ports/metrics.ts';
 import { addressGroup } from '../address-group.ts';
@@ -35,8 +36,8 @@ export interface FederationGateOptions {
   readonly metrics: Metrics;
 }
 
-/** `header`: names that are wrong or refused. `limited`: too much from there has failed, or is waiting. `body`: not JSON, too large, or gone. */
-type RefusedReason = 'header' | 'limited' | 'signature' | 'body';
+/** `header`: names that are wrong. `not_allowed`: a server we do not talk to. `limited`: too much from there has failed, or is waiting. `body`: not JSON, too large, or gone. */
+type RefusedReason = 'header' | 'not_allowed' | 'limited' | 'signature' | 'body';
 
 export class FederationGate {
   readonly #options: FederationGateOptions;
@@ -86,7 +87,7 @@ export class FederationGate {
     try {
       return readClaim(request.headers('authorization'), serverName, isAllowed);
     } catch (error) {
-      this.#count('header');
+      this.#count(error instanceof MatrixError && error.httpStatus === 403 ? 'not_allowed' : 'header');
       throw error;
     }
   }
