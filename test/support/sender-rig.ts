@@ -224,3 +224,26 @@ export class SenderRig {
     });
   }
 }
+
+/** A peer that can be switched. */
+export function switchable(rig: SenderRig): { deed: Deed; retryAfterMs: number | null } {
+  const state: { deed: Deed; retryAfterMs: number | null } = { deed: 'ok', retryAfterMs: null };
+  rig.peers.behave = () => ({
+    deed: state.deed,
+    afterMs: 10,
+    ...(state.retryAfterMs === null ? {} : { retryAfterMs: state.retryAfterMs }),
+  });
+  return state;
+}
+
+/** A sender that runs, and its peer. */
+export async function startedRig(
+  deed: Deed,
+  ...options: ConstructorParameters<typeof SenderRig>
+): Promise<{ readonly rig: SenderRig; readonly peer: ReturnType<typeof switchable> }> {
+  const rig = new SenderRig(...options);
+  const peer = switchable(rig);
+  peer.deed = deed;
+  await rig.start();
+  return { rig, peer };
+}
