@@ -74,7 +74,9 @@ export class FederationGate {
   ): Promise<{ readonly origin: ServerName; readonly prepared: T }> {
     const claim = this.#readClaim(request);
     const { origin } = claim;
-    this.#refuseIfLimited(origin);
+    this.#limited(() => {
+      this.#options.limits.refuseIfFull(origin);
+    });
     const body = await this.#prove(request, claim);
     this.#options.onAlive(origin);
     const prepared = prepare(origin, body);
@@ -92,19 +94,11 @@ export class FederationGate {
     }
   }
 
-  #refuseIfLimited(origin: ServerName): void {
-    try {
-      this.#options.limits.refuseIfFull(origin);
-    } catch (error) {
-      this.#count('limited');
-      throw error;
-    }
-  }
-
   /** Returns the body. */
   async #prove(request: ClientRequest, claim: Claim): Promise<unknown> {
-    const { keys, serverName } = this.#options;
-    const attempt = this.#begin(request, claim);
+    const { guard, keys, serverName } = this.#options;
+    const address = addressGroup(request.ip);
+    const attempt = this.#limited(() => guard.begin(address, claim.origin));
     let readBytes = 0;
     let reason: RefusedReason = 'signature';
     try {
@@ -117,7 +111,6 @@ export class FederationGate {
       }
       reason = 'body';
       await request.readBody();
-      const address = addressGroup(request.ip);
       this.#options.largeBodies.take(address, request.bodyBytes);
       readBytes = request.bodyBytes;
       await this.#options.turns.take(address, request.bodyBytes);
@@ -134,9 +127,10 @@ export class FederationGate {
     }
   }
 
-  #begin(request: ClientRequest, { origin }: Claim): ReturnType<FailureGuard['begin']> {
+  /** Counts it if `check` refuses. */
+  #limited<T>(check: () => T): T {
     try {
-      return this.#options.guard.begin(addressGroup(request.ip), origin);
+      return check();
     } catch (error) {
       this.#count('limited');
       throw error;
