@@ -7,6 +7,7 @@
  */
 import type { RoomId, ServerName, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
+import type { Form } from './forms.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 
 /** `tracked`: timers run. `untracked`: states change only by `setPresenceForUsers`. `disabled`: nothing changes. */
@@ -33,6 +34,8 @@ export interface PresenceTimers {
 }
 
 export interface EngineLimits {
+  /** Observers, of all sources, for whom a form is kept; beyond it the sources answered longest ago are asked about again. @default 2,000,000 */
+  readonly maxRestrictions?: number;
   /** Pending entries per connected observer; beyond it the observer's next sync scans instead. @default 1,000 */
   readonly maxPendingPerObserver: number;
   /** Local users kept per routing answer; further ones are counted as dropped. @default 100,000 */
@@ -45,6 +48,8 @@ export interface EngineOptions {
   readonly timers: PresenceTimers;
   readonly limits: EngineLimits;
   readonly excludedRooms: ReadonlySet<RoomId>;
+  /** Whether somebody who goes out of an observer's sight is told as offline once. @default true */
+  readonly tellsLoss?: boolean;
   /** Positions given out are greater than this: the store's ceiling. */
   readonly startPosition: number;
 }
@@ -130,6 +135,22 @@ export interface PublishResult extends Deliveries {
 /** The merged, checked answer of the routers for one batch: source → who gets it in addition. */
 export type RoutingAnswer = ReadonlyMap<UserId, readonly UserId[]>;
 
+/** Who may get presence: a local user, or another server. User ids begin with `@`, names of servers never do. */
+export type Observer = UserId | ServerName;
+
+/** Whom modules are to be asked about: they have not said yet in what form these observers get the source's presence. */
+export interface RestrictionQuestion {
+  readonly source: UserId;
+  readonly observers: readonly Observer[];
+}
+
+/** The merged, checked answer of all modules about one source. */
+export interface RestrictionAnswer {
+  /** Of everybody who is not in `observers`, asked about or not; null: it is only about those asked, who get everything unless named. */
+  readonly others: Form | null;
+  readonly observers: ReadonlyMap<Observer, Form>;
+}
+
 /** A kept answer that is to be saved. */
 export interface KeptChange {
   /** The source. */
@@ -196,6 +217,11 @@ export interface CollectOptions {
   readonly includeOffline: boolean;
   /** Users whose current state is wanted whatever their position: new room mates. Checked for visibility; self is skipped. */
   readonly extras: readonly UserId[];
+  /**
+   * Users who may have gone out of the observer's sight with a room that either has left since: those who have, and were not offline, are
+   * told as offline.
+   */
+  readonly lost?: readonly UserId[];
   /** Sender filter, if any. */
   readonly accept: ((userId: UserId) => boolean) | null;
   /** Most users in one collection. What is cut is owed by `next`. */
@@ -205,6 +231,8 @@ export interface CollectOptions {
 export interface Collection {
   /** Users to tell about, each once, by position; read their state with `state(uid)`. */
   readonly uids: readonly number[];
+  /** In what form, by the same index; null: all in full. */
+  readonly forms: Uint8Array | null;
   readonly next: PresenceCursor;
 }
 
