@@ -90,6 +90,14 @@ export interface PresenceHandler {
    */
   invalidateInterestedUsers(users?: Iterable<UserId>): void;
 
+  /**
+   * Module API: asks `getUsersForStates` again about the present state of these users. The answer replaces the one before: local users
+   * whom it names no more lose sight, and the servers of all whom it names get the state.
+   *
+   * @throws TypeError naming the first id that is none
+   */
+  invalidateUsersForStates(sources: Iterable<UserId>): void;
+
   /** Validated entries of an EDU. Users who are not of `origin` are left out. Resolves when durable. */
   receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void>;
 

@@ -36,6 +36,7 @@ import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } fr
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
 import { DEFAULT_REMOTE_LIMITS, type PresenceParts, type PresenceSettings } from './presence-options.ts';
 import { RemoteKeeper } from './remote-keeper.ts';
+import { routeAgain } from './route-again.ts';
 import { RoutingQueue } from './routing-queue.ts';
 import { beginSession, NO_SESSION, type SyncSessionParts } from './sync-sessions.ts';
 import { Ticker } from './ticker.ts';
@@ -271,6 +272,15 @@ class Handler implements PresenceHandler {
   invalidateInterestedUsers(users?: Iterable<UserId>): void {
     const checked = users === undefined ? undefined : checkUserIds(users);
     if (!this.#isStopped && this.mode !== 'disabled') this.#interest.invalidate(checked);
+  }
+
+  invalidateUsersForStates(sources: Iterable<UserId>): void {
+    const checked = checkUserIds(sources);
+    const engine = this.#started;
+    if (engine === null || this.#isStopped || this.mode === 'disabled') return;
+    const route = (updates: readonly PresenceUpdate[]): void => this.#routing.add(updates, []);
+    const isStopped = (): boolean => this.#isStopped;
+    inBackground(this.#shared, 'routing again', routeAgain(checked, { ...this.#shared, engine, route, isStopped }));
   }
 
   async receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void> {
