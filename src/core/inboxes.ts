@@ -47,6 +47,11 @@ export class Inboxes {
     return this.#lists.bytes + this.floor.byteLength * 6;
   }
 
+  /** Pending entries of one. */
+  pendingOf(slot: number): number {
+    return this.#lists.size(slot) / WORDS;
+  }
+
   /** Inboxes that lost entries to the limit since the last call. */
   takeOverflows(): number {
     const overflows = this.#overflows;

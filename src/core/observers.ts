@@ -42,6 +42,11 @@ export class Observers {
     return uid < 0 ? NONE : (this.#users.observer[uid] as number);
   }
 
+  /** Whether a sync of theirs is open now. */
+  isSyncing(slot: number): boolean {
+    return (this.#openSyncs[slot] as number) > 0;
+  }
+
   /** A sync begins. Returns the slot if the user was not connected, else -1. */
   beginSync(uid: number): number {
     const known = this.slotOf(uid);

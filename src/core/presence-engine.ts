@@ -15,6 +15,7 @@ import type {
   EngineOptions,
   EngineStats,
   ManagedPresence,
+  Observer,
   PresenceUpdate,
   PublishResult,
   RouteResult,
@@ -25,6 +26,7 @@ import type {
   TurnChanges,
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
+import { factsOf, type PairFacts } from './explain.ts';
 import type { InterestAnswer } from './interest.ts';
 import type { LocalUsers } from './local-users.ts';
 import type { RemoteUsers } from './remote-users.ts';
@@ -318,6 +320,11 @@ export class PresenceEngine {
   /** Connected observers who want everybody. */
   connectedInterestedInAll(): UserId[] {
     return this.#parts.interest.everybody.map((slot) => this.userId(this.#parts.observers.uid[slot] as number));
+  }
+
+  /** What decides about the pair, for explanations: at most `maxRooms` rooms by name. */
+  factsOf(observer: Observer, target: UserId, maxRooms: number): PairFacts {
+    return factsOf(this.#parts, observer, target, maxRooms);
   }
 
   /** Remote servers that default routing sends the user's presence to. */

@@ -137,6 +137,11 @@ export class Rooms {
     for (const room of this.ofUser.values(uid)) this.#removeObserver(room, slot);
   }
 
+  /** The id of a room, by number. */
+  name(room: number): RoomId {
+    return this.#ids.name(room);
+  }
+
   /** Whether the two are joined to a common room. */
   share(uid: number, other: number): boolean {
     const lists = this.ofUser;
