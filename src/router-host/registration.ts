@@ -10,6 +10,8 @@ import type { CallbackLimits } from './callback-limits.ts';
 import { CallbackRunner } from './callback-runner.ts';
 import { checkInterest } from './check-interest.ts';
 import { type CheckedRoutes, checkRoutes } from './check-routes.ts';
+import { examine } from './examine.ts';
+import type { ExaminableModule } from './examine-modules.ts';
 import type { HostContext } from './host-context.ts';
 import { type Disagreement, InterestMemory } from './interest-memory.ts';
 import type { KnownIds } from './known-ids.ts';
@@ -93,8 +95,19 @@ export class Registration {
     this.#showSize();
   }
 
-  async stop(timeoutMs: number): Promise<void> {
-    await Promise.all([this.#routes.stop(timeoutMs), this.#interest.stop(timeoutMs)]);
+  /** The same questions without a trace, and what is remembered: for explanations. */
+  get examinable(): ExaminableModule {
+    return {
+      name: this.#labels['module'] ?? '',
+      spec: this.#host.spec ?? null,
+      askInterest: (userId) => examine(this.#interest, userId, this.#host),
+      rememberedInterest: (userId) => this.#memory.get(userId),
+      askRoutes: (batch) => examine(this.#routes, batch, this.#host),
+    };
+  }
+
+  async stop(timeoutMs: number, reason: string): Promise<void> {
+    await Promise.all([this.#routes.stop(timeoutMs, reason), this.#interest.stop(timeoutMs, reason)]);
   }
 
   #remember(userId: UserId, answer: Interest | undefined): Interest | undefined {
