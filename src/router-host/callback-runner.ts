@@ -96,15 +96,24 @@ export class CallbackRunner<Argument, Answer> {
     return this.#wait(call, value, argument);
   }
 
+  /** For `examine`, which asks past this runner: what it would do, and until when it would not (0: it would). */
+  get examinable(): { options: CallbackRunnerOptions<Argument, Answer>; section: number; restsUntilTs: number } {
+    return {
+      options: this.#options,
+      section: this.#section,
+      restsUntilTs: this.#rest.until(this.#host.clock.now()),
+    };
+  }
+
   /** Aborts the signals of running calls and resolves when they have settled, or after `timeoutMs` of real time. Never rejects. */
-  async stop(timeoutMs: number): Promise<void> {
+  async stop(timeoutMs: number, reason: string): Promise<void> {
     const calls = [...this.#running];
-    for (const call of calls) abortContext(call.context, 'the server is stopping');
+    for (const call of calls) abortContext(call.context, reason);
     const settled = Promise.all(calls.map((call) => call.settled ?? Promise.resolve()));
     try {
       await within(settled, timeoutMs, this.#options.callback);
     } catch {
-      this.#host.logger.warn({ ...this.#labels }, 'a callback of a module still runs; the server stops without it');
+      this.#host.logger.warn({ ...this.#labels }, 'a callback of a module still runs; its module is taken down all the same');
     }
   }
 
@@ -219,7 +228,7 @@ class Call {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (typeof value !== 'object' || value === null) return false;
   return isPromise(value) || ('then' in value && typeof value.then === 'function');
 }

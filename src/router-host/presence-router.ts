@@ -10,6 +10,7 @@ import type { UserId } from '../matrix/identifiers.ts';
 import { PRESENCE_ALL_USERS, type PresenceRouterCallbacks } from '../module/callbacks.ts';
 import type { CallbackLimits } from './callback-limits.ts';
 import type { CheckedRoutes } from './check-routes.ts';
+import { type Examination, examineModules, type ExamineQuestion } from './examine-modules.ts';
 import type { HostContext } from './host-context.ts';
 import { KnownIds } from './known-ids.ts';
 import { mergeInterest, mergeRoutes } from './merge-answers.ts';
@@ -59,6 +60,13 @@ export class PresenceRouter implements Router {
   getInterestedUsers(userId: UserId): Interest | Promise<Interest> {
     if (!this.hasCallbacks) return NOBODY;
     return this.#askInterest(userId, 0, []);
+  }
+
+  examine(question: ExamineQuestion): Promise<Examination> {
+    return examineModules(
+      this.#list.registrations.map(({ examinable }) => examinable),
+      question,
+    );
   }
 
   forgetObservers(users?: Iterable<UserId>): void {

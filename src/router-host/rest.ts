@@ -25,6 +25,11 @@ export class Rest {
     return true;
   }
 
+  /** When the rest ends; 0 unless it rests now. Only looks. */
+  until(now: number): number {
+    return now < this.#until ? this.#until : 0;
+  }
+
   succeeded(now: number): void {
     // A call from before the rest says nothing about how the callback does now.
     if (now < this.#until) return;

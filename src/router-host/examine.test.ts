@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { createTestRouter, endless, type LooseCallbacks, raise, stateOf } from '../../test/support/host-context.ts';
+import type { CallbackContext } from '../module/callbacks.ts';
+import type { CallbackLimits } from './callback-limits.ts';
+
+const X = '@x:test';
+const U = '@u:test';
+const question = { interestOf: X, state: stateOf(U) } as const;
+
+/** Everything that a question could leave behind. */
+async function tracesOf({ memory, logger, clock }: ReturnType<typeof createTestRouter>): Promise<unknown> {
+  return [(await memory.expose()).body, logger.lines.length, clock.pendingTimers];
+}
+
+async function examineWithoutTrace(modules: LooseCallbacks[], limits: Partial<CallbackLimits> = {}, advanceMs = 0) {
+  const test = createTestRouter(modules, limits);
+  const before = await tracesOf(test);
+  const answer = test.router.examine(question);
+  if (advanceMs > 0) await test.clock.advance(advanceMs);
+  const examination = await answer;
+  expect(await tracesOf(test)).toEqual(before);
+  return { ...test, examination };
+}
+
+describe('examining modules', () => {
+  it('has what each says, how long it took, and what it comes to', async () => {
+    const { examination } = await examineWithoutTrace([
+      { getInterestedUsers: () => [U], getUsersForStates: (states) => new Map([[X, states]]) },
+      { getInterestedUsers: () => Promise.resolve([U, '@v:test']), getUsersForStates: () => ({}) },
+    ]);
+    const [a, b] = examination.modules;
+    expect(a).toMatchObject({
+      name: 'a',
+      interest: { outcome: 'ok', answer: [U], error: null, restsUntilTs: null, remembered: undefined },
+      routes: { outcome: 'ok', answer: [X] },
+    });
+    expect(a?.routes?.ms).toBeGreaterThanOrEqual(0);
+    expect(b).toMatchObject({ interest: { answer: [U, '@v:test'] }, routes: { outcome: 'ok', answer: [] } });
+    expect(examination).toMatchObject({ interest: [U, '@v:test'], routedTo: [X] });
+  });
+
+  it('asks nobody after the first ALL', async () => {
+    const { examination } = await examineWithoutTrace([
+      { getInterestedUsers: () => 'ALL' },
+      { getInterestedUsers: () => raise(new Error('was asked')) },
+    ]);
+    expect(examination).toMatchObject({ interest: 'ALL', modules: [{}, { interest: 'after_all' }] });
+  });
+
+  it('says what went wrong: throws, rejections, wrong answers, dropped entries', async () => {
+    const { examination } = await examineWithoutTrace(
+      [
+        { getInterestedUsers: () => raise(new Error('no database')), getUsersForStates: () => 42 },
+        {
+          getInterestedUsers: () => Promise.reject(new Error('no network')),
+          getUsersForStates: (states) => ({ nobody: states, [X]: states }),
+        },
+        { getInterestedUsers: () => endless((index) => `@${index}:test`) },
+      ],
+      { maxEntries: 3 },
+    );
+    const [a, b, c] = examination.modules;
+    expect(a).toMatchObject({
+      interest: { outcome: 'threw', error: 'no database', answer: undefined },
+      routes: { outcome: 'invalid_return', error: expect.stringContaining('returned a number') },
+    });
+    expect(b).toMatchObject({
+      interest: { outcome: 'threw', error: 'no network' },
+      routes: { outcome: 'ok', answer: [X], dropped: new Map([['user_id', 1]]) },
+    });
+    expect(c).toMatchObject({ interest: { answer: { length: 3 }, dropped: new Map([['too_many', 1]]) } });
+  });
+
+  it('waits until the deadline, and aborts the call then', async () => {
+    let signal: AbortSignal | undefined;
+    const never = (_: unknown, context: CallbackContext): Promise<never> => {
+      ({ signal } = context);
+      return new Promise(() => undefined);
+    };
+    const { examination } = await examineWithoutTrace([{ getInterestedUsers: never }], { timeoutMs: 500 }, 500);
+    expect(examination.modules[0]?.interest).toMatchObject({ outcome: 'timed_out', error: 'no answer after 500 ms' });
+    expect(signal?.aborted).toBe(true);
+  });
+
+  it('does not ask a callback that rests, counts no failure of one that does not, and has what stands', async () => {
+    let isBroken = false;
+    let calls = 0;
+    const test = createTestRouter(
+      [
+        {
+          getInterestedUsers: () => {
+            calls += 1;
+            return isBroken ? raise(new Error('broken')) : [U];
+          },
+        },
+      ],
+      { failuresBeforeRest: 2, restMs: 1000 },
+    );
+    await test.router.getInterestedUsers(X);
+    isBroken = true;
+    for (let count = 0; count < 5; count++) await test.router.examine(question);
+    expect(calls).toBe(6);
+    const failing = await test.router.examine(question);
+    expect(failing).toMatchObject({ interest: [U], modules: [{ interest: { outcome: 'threw', remembered: [U] } }] });
+    // None of them has counted: it takes two failures to rest.
+    await test.router.getInterestedUsers(X);
+    expect((await test.router.examine(question)).modules[0]?.interest).toMatchObject({ outcome: 'threw' });
+    await test.router.getInterestedUsers(X);
+    const asked = calls;
+    const before = await tracesOf(test);
+    const resting = await test.router.examine(question);
+    expect(resting.modules[0]?.interest).toMatchObject({
+      outcome: 'rests',
+      restsUntilTs: test.clock.now() + 1000,
+      ms: null,
+    });
+    expect(resting.interest).toEqual([U]);
+    expect(calls).toBe(asked);
+    expect(await tracesOf(test)).toEqual(before);
+    // An answer that was only examined does not end the rest, nor use up the trial after it.
+    isBroken = false;
+    await test.clock.advance(1000);
+    expect((await test.router.examine(question)).modules[0]?.interest).toMatchObject({ outcome: 'ok' });
+    await test.router.getInterestedUsers(X);
+    expect(calls).toBe(asked + 2);
+  });
+});
