@@ -15,6 +15,26 @@ export interface FederationTransport {
    * hold them back for minutes to fill transactions and to spread the load.
    */
   sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void;
+  /** How a destination does, for explanations; changes nothing. Absent where nobody knows. */
+  standingOf?(destination: ServerName): DestinationStanding;
+}
+
+/** How a destination does. */
+export interface DestinationStanding {
+  /** Whether anything is sent to other servers, and taken from them. */
+  readonly isOn: boolean;
+  /** Whether the configuration lets this one be talked to. */
+  readonly isAllowed: boolean;
+  /** Attempts in a row that failed. */
+  readonly failures: number;
+  /** When it is tried again; null while it does well. */
+  readonly retryAtTs: number | null;
+  /** States that wait for it, without those that are owed. */
+  readonly queued: number;
+  /** Updates told since then did not reach it: it gets the present when it is there again. Null for none. */
+  readonly owedSinceTs: number | null;
+  /** Whether a transaction to it is open. */
+  readonly isSending: boolean;
 }
 
 /** What a transport asks for when a destination that missed updates is there again. */

@@ -3,7 +3,7 @@
  */
 import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
-import type { FederationTransport } from '../../ports/federation-transport.ts';
+import type { DestinationStanding, FederationTransport } from '../../ports/federation-transport.ts';
 import type { Counter, Metrics } from '../../ports/metrics.ts';
 
 export class CountingFederationTransport implements FederationTransport {
@@ -25,5 +25,10 @@ export class CountingFederationTransport implements FederationTransport {
 
   sendKeepAlives(destination: ServerName, states: readonly UserPresenceState[]): void {
     this.sendPresence(destination, states);
+  }
+
+  standingOf(): DestinationStanding {
+    const nothing = { failures: 0, retryAtTs: null, queued: 0, owedSinceTs: null, isSending: false };
+    return { ...nothing, isOn: false, isAllowed: true };
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { ServerName } from '../../matrix/identifiers.ts';
 import type { DestinationRow } from '../../ports/federation-store.ts';
+import type { DestinationStanding } from '../../ports/federation-transport.ts';
 import type { HeapEntry } from './deadline-heap.ts';
 import type { DestinationQueue } from './destination-queue.ts';
 import type { OwedStream } from './owed-stream.ts';
@@ -33,6 +34,15 @@ export interface LiveQueue {
   /** The peer asked for patience: not even a request of its own wakes it. */
   isLimited: boolean;
 }
+
+/** How a destination without a record does. */
+export const WELL: Omit<DestinationStanding, 'isOn' | 'isAllowed'> = {
+  failures: 0,
+  retryAtTs: null,
+  queued: 0,
+  owedSinceTs: null,
+  isSending: false,
+};
 
 export class Destination implements HeapEntry {
   readonly name: ServerName;
@@ -73,6 +83,16 @@ export class Destination implements HeapEntry {
   get undeliveredTs(): number {
     if (this.live === null) return Infinity;
     return Math.min(this.live.queue.toldTs, this.live.transaction?.toldTs ?? Infinity);
+  }
+
+  get standing(): typeof WELL {
+    return {
+      failures: this.failures,
+      retryAtTs: this.failures > 0 && !this.isOpen ? this.dueTs : null,
+      queued: (this.live?.queue.size ?? 0) + (this.live?.transaction?.stateCount ?? 0),
+      owedSinceTs: this.owedSinceTs,
+      isSending: this.isOpen,
+    };
   }
 
   toRow(): DestinationRow {

@@ -9,12 +9,12 @@ import type { UserPresenceState } from '../../core/user-presence-state.ts';
 import { isServerName, type ServerName } from '../../matrix/identifiers.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { DestinationRow, DestinationStore } from '../../ports/federation-store.ts';
-import type { FederationTransport, OwedPresence } from '../../ports/federation-transport.ts';
+import type { DestinationStanding, FederationTransport, OwedPresence } from '../../ports/federation-transport.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Metrics } from '../../ports/metrics.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { Courier } from './courier.ts';
-import { Destination, type LiveQueue } from './destination.ts';
+import { Destination, type LiveQueue, WELL } from './destination.ts';
 import { DestinationTable } from './destination-table.ts';
 import { keepAlivesDueTs } from './keep-alive-phase.ts';
 import type { PeerTransactions } from './peer-transactions.ts';
@@ -164,6 +164,12 @@ export class FederationSender implements FederationTransport {
       if (!table.collapseIfOverfull(destination, live, this.#metrics)) dueTs = queue.keepAlivesDueTs;
     }
     if (destination.failures === 0) table.dueAt(destination, dueTs);
+  }
+
+  standingOf(server: ServerName): DestinationStanding {
+    const destination = this.#table.find(server);
+    const isAllowed = this.#isWelcome(server);
+    return { isOn: true, isAllowed, ...(destination?.standing ?? WELL) };
   }
 
   /** A request of that server has come in and was authentic: it can be reached again. */
