@@ -12,9 +12,12 @@
 import type { CollectOptions, Collection, PresenceCursor } from './engine-api.ts';
 import type { Counters } from './counters.ts';
 import type { Delivery } from './delivery.ts';
+import type { Farewells } from './farewells.ts';
+import { Form, isHidden, UNKNOWN } from './forms.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
+import type { Restrictions } from './restrictions.ts';
 import { Stamps } from './columns.ts';
 import type { Turn } from './turn.ts';
 import type { UserTable } from './user-table.ts';
@@ -42,35 +45,59 @@ export interface CollectParts {
   readonly turn: Turn;
   readonly delivery: Delivery;
   readonly counters: Counters;
+  readonly restrictions: Restrictions;
+  readonly farewells: Farewells;
+  /** Position of the start: nothing is known of who was restricted before. */
+  readonly startPosition: number;
   /** Full-presence marks: uid → position. */
   readonly marks: ReadonlyMap<number, number>;
 }
 
 export class Collector {
   readonly #parts: CollectParts;
+  readonly #tellsLoss: boolean;
   readonly #listed = new Stamps();
 
-  constructor(parts: CollectParts) {
+  constructor(parts: CollectParts, tellsLoss: boolean) {
     this.#parts = parts;
+    this.#tellsLoss = tellsLoss;
   }
 
   collect(observer: number, options: CollectOptions): Collection {
+    const { farewells, restrictions } = this.#parts;
+    const collection = this.#collect(observer, options);
+    const isPlain = !restrictions.isOn && farewells.size === 0 && (options.lost?.length ?? 0) === 0;
+    if (isPlain || collection.uids.length === 0) return collection;
+    return { ...collection, forms: Uint8Array.from(collection.uids, (uid) => this.#formOf(observer, uid)) };
+  }
+
+  /** Whoever is told of without being seen is told of as offline. */
+  #formOf(observer: number, uid: number): Form {
+    const form = this.#parts.visibility.formFor(observer, uid);
+    return form === UNKNOWN || isHidden(form) ? Form.OFFLINE : form;
+  }
+
+  #collect(observer: number, options: CollectOptions): Collection {
     const { since, limit } = options;
-    if (limit !== null && limit <= 0) return { uids: [], next: since ?? { position: this.#published, resume: 0 } };
+    if (limit !== null && limit <= 0) return found([], since ?? { position: this.#published, resume: 0 });
     const slot = this.#parts.observers.slotOf(observer);
     if (since === null) return this.#snapshot(observer, slot, null, options);
     const token = since.position <= this.#published ? since : { ...since, position: this.#published };
     if (slot >= 0) this.#noteToken(slot, token.position, limit);
     const dueAt = this.#snapshotDueAt(observer, slot, token.position);
     if (dueAt === null) {
-      const isPlain = token.resume === null && limit === null && options.extras.length === 0;
+      const isPlain =
+        token.resume === null &&
+        limit === null &&
+        options.extras.length === 0 &&
+        (options.lost === undefined || options.lost.length === 0);
       if (!isPlain || slot < 0 || token.position < (this.#parts.inboxes.floor[slot] as number)) {
         return this.#increment(observer, slot, token, options);
       }
       if (token.position < this.#published) return this.#fromInbox(observer, slot, token.position, options);
       // What a poll finds that comes back at once with the token it was just given.
       this.#parts.counters.add('collectedFromInbox');
-      return { uids: [], next: token };
+      return found([], token);
     }
     const from = isOdd(token.resume) ? (token.resume ?? 0) - 1 : token.position;
     return this.#snapshot(observer, slot, { from, dueAt }, options);
@@ -99,7 +126,9 @@ export class Collector {
     const published = this.#published;
     const mark = marks.get(observer) ?? 0;
     const gained = slot >= 0 ? (inboxes.snapshotAt[slot] as number) : 0;
-    const dueAt = Math.max(mark <= published ? mark : 0, gained <= published ? gained : 0);
+    // Who was kept from whom before the start is not known.
+    const started = this.#parts.restrictions.isOn ? this.#parts.startPosition : 0;
+    const dueAt = Math.max(mark <= published ? mark : 0, gained <= published ? gained : 0, started);
     return dueAt > since ? dueAt : null;
   }
 
@@ -114,13 +143,15 @@ export class Collector {
     const wentOffline: Candidate[] = [];
     const withOffline = due === null && options.includeOffline;
     this.#beginList();
-    visibility.eachVisible(observer, (uid, position, own) => {
-      if (!this.#isAccepted(uid, options)) return;
+    visibility.eachInSight(observer, (uid, position, own, form) => {
+      if (!this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
       // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
-      if (withOffline || !this.#isOffline(uid)) this.#add(listed, uid, own);
-      else if (due !== null && position > due.from)
+      const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
+      if (isShown) this.#add(listed, uid, own);
+      else if (due !== null && position > due.from && this.#isNews(uid, form, due.from))
         wentOffline.push({ uid, position: own > due.from ? own : position });
     });
+    if (due !== null) this.#eachLost(observer, due.from, options, (uid, at) => wentOffline.push({ uid, position: at }));
     // Whom nothing lists yet is offline.
     const extras = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
     listed.sort(byPosition);
@@ -129,7 +160,7 @@ export class Collector {
     if (extras.length + listed.length <= limit) {
       const isOwing = wentOffline.some(({ uid }) => this.#listed.mark(uid));
       const resume = isOwing ? oddFrom(due?.from ?? 0) : null;
-      return { uids: uidsOf([...extras, ...listed].sort(byPosition)), next: { position, resume } };
+      return found(uidsOf([...extras, ...listed].sort(byPosition)), { position, resume });
     }
     // No cursor can owe other extras than those who went offline, so they come first.
     const gone = new Set(wentOffline.map(({ uid }) => uid));
@@ -163,25 +194,25 @@ export class Collector {
       left.filter((one) => one.position === 0),
     );
     const resume = left.length === 0 ? null : evenFrom(taken.at(-1)?.position ?? 0);
-    return { uids: uidsOf(first, taken), next: { position, resume } };
+    return found(uidsOf(first, taken), { position, resume });
   }
 
   /** Before a snapshot that will be cut: who went offline before it was due, so that its cursor has only one thing to owe. */
   #cutBefore(due: Due, first: readonly Candidate[], gone: readonly Candidate[], room: number): Collection {
     const taken = takeUpTo(gone, room);
     const position = taken.length === gone.length ? due.dueAt - 2 : (taken.at(-1)?.position ?? due.from);
-    return { uids: uidsOf(first, taken), next: { position, resume: null } };
+    return found(uidsOf(first, taken), { position, resume: null });
   }
 
   /** The increment of nearly every poll that somebody's change ends: all of it is in the inbox, nothing is owed, nothing is cut. */
   #fromInbox(observer: number, slot: number, since: number, options: CollectOptions): Collection {
-    const { counters, inboxes, visibility } = this.#parts;
+    const { counters, inboxes } = this.#parts;
     const uids: number[] = [];
     inboxes.visit(slot, since, this.#published, (uid) => {
-      if (visibility.mayBeTold(observer, uid) && this.#isAccepted(uid, options)) uids.push(uid);
+      if (this.#isToTell(observer, uid, since) && this.#isAccepted(uid, options)) uids.push(uid);
     });
     counters.add('collectedFromInbox');
-    return { uids: uids.reverse(), next: { position: this.#published, resume: null } };
+    return found(uids.reverse(), { position: this.#published, resume: null });
   }
 
   #increment(observer: number, slot: number, since: PresenceCursor, options: CollectOptions): Collection {
@@ -199,7 +230,7 @@ export class Collector {
     const limit = options.limit ?? Infinity;
     if (first.length + owed.length + news.length <= limit) {
       const all = first.length + owed.length === 0 ? news : [...first, ...owed, ...news].sort(byPosition);
-      return { uids: uidsOf(all), next: { position: this.#published, resume: null } };
+      return found(uidsOf(all), { position: this.#published, resume: null });
     }
     this.#owe(slot, first.slice(limit));
     const takenFirst = first.slice(0, limit);
@@ -208,9 +239,9 @@ export class Collector {
     const uids = uidsOf(takenFirst, takenOwed, takenNews);
     if (takenOwed.length < owed.length) {
       const from = takenOwed.at(-1)?.position ?? (owed[0] as Candidate).position - 2;
-      return { uids, next: { position: since.position, resume: isEven ? evenFrom(from) : oddFrom(from) } };
+      return found(uids, { position: since.position, resume: isEven ? evenFrom(from) : oddFrom(from) });
     }
-    return { uids, next: { position: takenNews.at(-1)?.position ?? since.position, resume: null } };
+    return found(uids, { position: takenNews.at(-1)?.position ?? since.position, resume: null });
   }
 
   /** Everybody with something after `since`, by position. */
@@ -219,9 +250,7 @@ export class Collector {
     const news: Candidate[] = [];
     if (slot >= 0) {
       inboxes.visit(slot, since, this.#published, (uid, position) => {
-        if (visibility.mayBeTold(observer, uid) && this.#isAccepted(uid, options)) {
-          this.#add(news, uid, position);
-        }
+        if (this.#isToTell(observer, uid, since) && this.#isAccepted(uid, options)) this.#add(news, uid, position);
       });
       news.reverse();
       if (since >= (inboxes.floor[slot] as number)) {
@@ -230,10 +259,12 @@ export class Collector {
       }
     }
     counters.add('collectedByScan');
-    visibility.eachVisible(observer, (uid, position, own) => {
+    visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = own > since ? own : position;
-      if (at > since && this.#isAccepted(uid, options)) this.#add(news, uid, at);
+      if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
+      if (this.#isNews(uid, form, since)) this.#add(news, uid, at);
     });
+    this.#eachLost(observer, since, options, (uid, at) => this.#add(news, uid, at));
     return news.sort(byPosition);
   }
 
@@ -242,13 +273,19 @@ export class Collector {
     const owed: Candidate[] = [];
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
-    this.#parts.visibility.eachVisible(observer, (uid, position, own) => {
+    this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = own > from && own <= until ? own : position;
-      if (at <= from || at > until) return;
-      const isWanted = onlyOffline ? this.#isOffline(uid) : options.includeOffline || !this.#isOffline(uid);
-      if (!isWanted) return;
-      if (this.#isAccepted(uid, options)) this.#add(owed, uid, at);
+      if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
+      if (this.#isWithheld(observer, uid, form) || !this.#isNews(uid, form, from)) return;
+      const isOffline = this.#isOffline(uid) || isHidden(form);
+      const isWanted = onlyOffline ? isOffline : (options.includeOffline && (form & Form.DENIED) === 0) || !isOffline;
+      if (isWanted) this.#add(owed, uid, at);
     });
+    if (onlyOffline) {
+      this.#eachLost(observer, from, options, (uid, at) => {
+        if (at <= until) this.#add(owed, uid, at);
+      });
+    }
     return owed;
   }
 
@@ -258,19 +295,73 @@ export class Collector {
     const extras: Candidate[] = [];
     for (const userId of options.extras) {
       const uid = users.find(userId);
-      if (uid < 0 || uid === observer || !visibility.canSee(observer, uid)) continue;
-      if (this.#isAccepted(uid, options)) extras.push({ uid, position: users.position[uid] as number });
+      if (uid < 0 || uid === observer || !this.#isAccepted(uid, options)) continue;
+      const form = visibility.formFor(observer, uid);
+      if (this.#isWithheld(observer, uid, form) || (form & Form.DENIED) !== 0) continue;
+      extras.push({ uid, position: users.position[uid] as number });
+    }
+    for (const userId of options.since === null ? [] : (options.lost ?? [])) {
+      const uid = users.find(userId);
+      if (uid < 0 || uid === observer || !this.#isAccepted(uid, options) || !this.#tellsLoss) continue;
+      // No cursor could owe them.
+      if (this.#hasGone(observer, uid)) extras.push({ uid, position: 0 });
     }
     return extras;
+  }
+
+  /** Whether the observer saw somebody present whom no rule lets them see any more. */
+  #hasGone(observer: number, uid: number): boolean {
+    const { restrictions, visibility } = this.#parts;
+    if (this.#isOffline(uid) || visibility.wouldSee(observer, uid)) return false;
+    const form = restrictions.form(uid, observer);
+    return form !== UNKNOWN && !isHidden(form);
+  }
+
+  /** Whether an entry of the inbox is to be told: the update, or that the observer has lost somebody. */
+  #isToTell(observer: number, uid: number, since: number): boolean {
+    const { farewells, visibility } = this.#parts;
+    if (visibility.formToTell(observer, uid) !== UNKNOWN) return true;
+    const at = farewells.at(observer, uid);
+    return at > since && at <= this.#published && visibility.hasLost(observer, uid);
+  }
+
+  /** Nobody has said yet whether the observer may be told: they are when somebody does. */
+  #isWithheld(observer: number, uid: number, form: Form): boolean {
+    if (form !== UNKNOWN) return false;
+    this.#parts.restrictions.withhold(uid, observer);
+    return true;
+  }
+
+  /** Of somebody hidden, it is news only that they have come to be hidden while they were there. */
+  #isNews(uid: number, form: Form, since: number): boolean {
+    if (!isHidden(form)) return true;
+    if (!this.#tellsLoss && (form & Form.DENIED) !== 0) return false;
+    return this.#parts.restrictions.changedAt(uid) > since && !this.#isOffline(uid);
+  }
+
+  /** Calls `visit` for each whom the observer has lost after `since`, by the position of that. */
+  #eachLost(
+    observer: number,
+    since: number,
+    options: CollectOptions,
+    visit: (uid: number, position: number) => void,
+  ): void {
+    const { farewells, visibility } = this.#parts;
+    if (farewells.size === 0) return;
+    for (const [uid, at] of farewells.of(observer)) {
+      if (at <= since || at > this.#published || !this.#isAccepted(uid, options)) continue;
+      if (visibility.hasLost(observer, uid)) visit(uid, at);
+    }
   }
 
   /** Puts what a cursor cannot owe into the inbox, for the observer's next sync. */
   #owe(slot: number, candidates: readonly Candidate[]): void {
     if (slot < 0 || candidates.length === 0) return;
-    this.#parts.delivery.tellAnew(
-      slot,
-      candidates.map(({ uid }) => uid),
-    );
+    const { delivery, observers, visibility } = this.#parts;
+    const isLost = ({ uid }: Candidate): boolean => visibility.hasLost(observers.uid[slot] as number, uid);
+    delivery.tellAnew(slot, uidsOf(candidates.filter((one) => !isLost(one))));
+    const lost = candidates.filter(isLost);
+    if (lost.length > 0) delivery.tellGone(slot, uidsOf(lost));
   }
 
   #isOffline(uid: number): boolean {
@@ -289,6 +380,11 @@ export class Collector {
   #add(list: Candidate[], uid: number, position: number): void {
     if (this.#listed.mark(uid)) list.push({ uid, position });
   }
+}
+
+/** What is found, in full unless the caller says otherwise. */
+function found(uids: readonly number[], next: PresenceCursor): Collection {
+  return { uids, forms: null, next };
 }
 
 /** The first `count`, and whoever comes next at a position that a cursor could not tell from the last one's. */

@@ -35,6 +35,8 @@ export interface EngineCounters {
   readonly snapshots: number;
   /** Inboxes that had to drop entries because of `maxPendingPerObserver`. */
   readonly inboxOverflows: number;
+  /** Sources whose restrictions were forgotten because of `maxRestrictions`. */
+  readonly restrictionsEvicted: number;
 }
 
 type NumberKey = {
@@ -91,5 +93,6 @@ function emptyNumbers(): Record<NumberKey, number> {
     collectedByScan: 0,
     snapshots: 0,
     inboxOverflows: 0,
+    restrictionsEvicted: 0,
   };
 }

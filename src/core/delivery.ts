@@ -5,7 +5,6 @@
  * is that of the connected observers who get it, and of the remote servers in its rooms.
  * Long, because publishing, routing and what is held up meanwhile share the state of one delivery.
  */
-import type { ServerName } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
 import type {
   Deliveries,
@@ -16,15 +15,18 @@ import type {
   RoutingAnswer,
   TurnChanges,
 } from './engine-api.ts';
+import { Form, isHidden, UNKNOWN } from './forms.ts';
+import type { Farewells } from './farewells.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
+import type { Restrictions } from './restrictions.ts';
 import type { Rooms } from './rooms.ts';
+import type { ServerDelivery } from './server-delivery.ts';
 import { TargetReader } from './routed-targets.ts';
 import type { Turn } from './turn.ts';
-import type { UserPresenceState } from './user-presence-state.ts';
 import type { UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
 
@@ -38,6 +40,9 @@ export interface DeliveryParts {
   readonly visibility: Visibility;
   readonly positions: Positions;
   readonly turn: Turn;
+  readonly restrictions: Restrictions;
+  readonly farewells: Farewells;
+  readonly servers: ServerDelivery;
 }
 
 const NO_OBSERVERS = new Uint32Array(0);
@@ -48,8 +53,8 @@ const MAX_DEFERRED = 100_000;
 export class Delivery {
   readonly #parts: DeliveryParts;
   readonly #targets: TargetReader;
-  /** Whether anything goes to other servers: not in untracked mode. */
-  readonly #federates: boolean;
+  /** Whether who goes out of sight is told as offline. */
+  readonly #tellsLoss: boolean;
   /** Observers who already have the update at hand. */
   readonly #told = new Stamps();
   readonly #woken = new Stamps();
@@ -63,13 +68,14 @@ export class Delivery {
   /** Observers (by uid) whose snapshot is held up in the same way, with its position; in the order of positions. */
   readonly #snapshotsDue = new Map<number, number>();
   #pairs = 0;
-  #servers = new Map<ServerName, UserPresenceState[]>();
-  readonly #serversTold = new Stamps();
+  /** Of the update that is being told: whether it may have to be kept from somebody, and what keeps all of it from them. */
+  #isRestricted = false;
+  #hiddenBy: Form = Form.FULL;
 
-  constructor(parts: DeliveryParts, maxRoutedPerUser: number, federates: boolean) {
+  constructor(parts: DeliveryParts, maxRoutedPerUser: number, tellsLoss: boolean) {
     this.#parts = parts;
     this.#targets = new TargetReader(parts.users, maxRoutedPerUser);
-    this.#federates = federates;
+    this.#tellsLoss = tellsLoss;
   }
 
   /** Whether something waits for a turn that is being made durable. */
@@ -78,24 +84,24 @@ export class Delivery {
   }
 
   publish(changes: TurnChanges): PublishResult {
-    const { positions, turn } = this.#parts;
-    this.#begin();
+    const { positions, servers, turn } = this.#parts;
+    this.begin();
     for (const update of changes.updates) {
       turn.published(update);
       this.#flushDeferred(update.position);
-      this.#tellObservers(update.uid, update.position);
-      this.#tellServers(update.uid, update.state);
+      this.#tellObservers(update);
+      servers.tellRooms(update);
     }
     positions.closeTurns(changes.position);
     this.#flushDeferred(positions.published);
     const deliveries = this.#finish();
-    this.#servers = new Map();
-    for (const ping of changes.pings) this.#tellServers(ping.uid, ping.state);
-    return { ...deliveries, keepAlives: this.#servers };
+    servers.begin();
+    for (const ping of changes.pings) servers.tellRooms(ping);
+    return { ...deliveries, keepAlives: servers.told };
   }
 
   route(batch: readonly PresenceUpdate[], answer: RoutingAnswer): RouteResult {
-    this.#begin();
+    this.begin();
     const kept: KeptChange[] = [];
     let dropped = 0;
     for (const update of batch) {
@@ -103,42 +109,69 @@ export class Delivery {
       if (!this.#isStill(update)) continue;
       const { local, servers, dropped: over } = this.#targets.read(update.uid, answer.get(userId) ?? []);
       dropped += over;
-      this.#tellRoutedServers(update, servers);
+      this.#parts.servers.tellRouted(update, servers);
+      this.#tellUnroutedServers(update, servers);
       if (local.length === 0 && this.#parts.kept.position(update.uid) === 0) continue;
-      kept.push({ userId, ...this.#keep(update.uid, local) });
+      kept.push({ userId, ...this.#keep(update, local) });
     }
-    return { ...this.#finishFresh(), kept, dropped };
+    return { ...this.finishFresh(), kept, dropped };
   }
 
   /** Default routing of what was told before, to servers only. */
   tellServersAgain(updates: readonly PresenceUpdate[]): Deliveries['servers'] {
-    this.#begin();
-    for (const update of updates) this.#tellServers(update.uid, update.state);
+    this.begin();
+    for (const update of updates) this.#parts.servers.tellRooms(update);
     return this.#finish().servers;
   }
 
   /** Servers that routers name for keep-alives: no local user is told and nothing is kept. */
   routePings(pings: readonly PresenceUpdate[], answer: RoutingAnswer): Deliveries['servers'] {
-    this.#begin();
+    this.begin();
     for (const ping of pings) {
       if (!this.#isStill(ping)) continue;
       // A newer update has been told meanwhile: where that goes is for the routers to say.
       if ((this.#parts.users.position[ping.uid] as number) > ping.position) continue;
-      this.#tellRoutedServers(ping, this.#targets.read(ping.uid, answer.get(ping.state.userId) ?? []).servers);
+      const { servers } = this.#targets.read(ping.uid, answer.get(ping.state.userId) ?? []);
+      this.#parts.servers.tellRouted(ping, servers);
     }
     return this.#finish().servers;
   }
 
   /** Tells one observer about users, at fresh positions. */
   tellAnew(slot: number, uids: readonly number[]): Deliveries {
-    this.#begin();
-    for (const uid of uids) this.#pushFresh(slot, this.#parts.positions.next(), uid);
-    return this.#finishFresh();
+    this.begin();
+    for (const uid of uids) this.pushFresh(slot, this.#parts.positions.next(), uid);
+    return this.finishFresh();
+  }
+
+  /** What a new interest of the observer brings: whom it makes visible, and whom it makes invisible. */
+  tellInterest(slot: number, gained: readonly number[], lost: readonly number[]): Deliveries {
+    const { observers, positions, restrictions } = this.#parts;
+    const observer = observers.uid[slot] as number;
+    this.begin();
+    for (const uid of gained) {
+      const form = restrictions.form(uid, observer);
+      if (form === UNKNOWN) restrictions.withhold(uid, observer);
+      else if (!isHidden(form)) this.pushFresh(slot, positions.next(), uid);
+    }
+    for (const uid of lost) this.#tellLost(observer, uid, positions.next());
+    return this.finishFresh();
+  }
+
+  /** Tells one observer about users whom they see no more, at fresh positions. */
+  tellGone(slot: number, uids: readonly number[]): void {
+    this.begin();
+    for (const uid of uids) {
+      const position = this.#parts.positions.next();
+      this.tellOffline(this.#parts.observers.uid[slot] as number, uid, position);
+      this.pushFresh(slot, position, uid);
+    }
+    this.finishFresh();
   }
 
   /** The observer's next sync is told of everybody visible. */
   tellEverything(slot: number): Deliveries {
-    this.#begin();
+    this.begin();
     const { inboxes, positions } = this.#parts;
     const position = positions.next();
     if (positions.isWaiting) this.#deferSnapshot(slot, position);
@@ -146,12 +179,12 @@ export class Delivery {
       inboxes.snapshotAt[slot] = position;
       this.#wake(slot);
     }
-    return this.#finishFresh();
+    return this.finishFresh();
   }
 
   /** Wakes observers for something that is not in their inboxes, at positions just given out. */
   wakeFresh(uids: Iterable<number>): Deliveries {
-    this.#begin();
+    this.begin();
     const { positions } = this.#parts;
     for (const observer of uids) {
       const slot = this.#parts.observers.slotOf(observer);
@@ -159,19 +192,14 @@ export class Delivery {
       if (positions.isWaiting) this.#deferred.push({ observer, position: positions.allocated, source: WAKE_UP });
       else this.#wake(slot);
     }
-    return this.#finishFresh();
-  }
-
-  /** Remote servers with members in the user's rooms. */
-  serversOf(uid: number): ServerName[] {
-    const names: ServerName[] = [];
-    this.#eachServer(uid, (server) => names.push(this.#parts.users.servers.name(server)));
-    return names;
+    return this.finishFresh();
   }
 
   /** Connected room mates, the user's own clients, and those interested: each once. */
-  #tellObservers(uid: number, position: number): void {
-    const { interest, observers, rooms, users } = this.#parts;
+  #tellObservers({ uid, position, hiddenBy = Form.FULL }: PresenceUpdate): void {
+    const { interest, observers, restrictions, rooms, users } = this.#parts;
+    this.#isRestricted = !restrictions.isFree(uid);
+    this.#hiddenBy = hiddenBy;
     this.#told.begin(observers.bound);
     const own = users.observer[uid] as number;
     if (own >= 0) this.#tell(own, position, uid);
@@ -195,7 +223,18 @@ export class Delivery {
   }
 
   #tell(slot: number, position: number, uid: number): void {
-    if (this.#told.mark(slot)) this.#push(slot, position, uid);
+    if (!this.#told.mark(slot) || (this.#isRestricted && this.#isKept(slot, uid))) return;
+    this.#push(slot, position, uid);
+  }
+
+  /** Whether the update is kept from the observer: all of it, until somebody has said, or because what is new is what they do not get. */
+  #isKept(slot: number, uid: number): boolean {
+    const { observers, restrictions } = this.#parts;
+    const observer = observers.uid[slot] as number;
+    const form = restrictions.form(uid, observer);
+    if (form !== UNKNOWN) return isHidden(form) || (this.#hiddenBy !== 0 && (this.#hiddenBy & ~form) === 0);
+    restrictions.withhold(uid, observer);
+    return true;
   }
 
   #push(slot: number, position: number, uid: number): void {
@@ -205,7 +244,7 @@ export class Delivery {
   }
 
   /** Tells at a position just given out; not before what is being made durable at earlier positions. */
-  #pushFresh(slot: number, position: number, source: number): void {
+  pushFresh(slot: number, position: number, source: number): void {
     const { observers, positions } = this.#parts;
     if (!positions.isWaiting) this.#push(slot, position, source);
     else if (this.#deferred.length >= MAX_DEFERRED) this.#deferSnapshot(slot, position);
@@ -245,16 +284,51 @@ export class Delivery {
     this.#snapshotsDue.set(observer, position);
   }
 
-  /** Keeps the routers' answer for a source and tells connected targets who were not told already. */
-  #keep(source: number, targets: readonly number[]): Omit<KeptChange, 'userId'> {
-    const { kept, observers, positions, users, visibility } = this.#parts;
+  /** Keeps the routers' answer for a source and tells connected targets who were not told already, and those it does not name any more. */
+  #keep({ uid: source, state, hiddenBy }: PresenceUpdate, targets: readonly number[]): Omit<KeptChange, 'userId'> {
+    const { kept, observers, positions, restrictions, users, visibility } = this.#parts;
     const position = targets.length === 0 ? 0 : positions.next();
-    const isNew = kept.replace(source, targets, position);
+    const knewOffline = kept.wasOffline(source);
+    const lost: number[] = [];
+    const isNew = kept.replace(source, targets, position, state.state === 'offline', lost);
+    const isRestricted = !restrictions.isFree(source);
+    // Whoever is named for the first time sees something new in any case.
+    this.#hiddenBy = isNew ? Form.FULL : (hiddenBy ?? Form.FULL);
     for (const target of targets) {
       const slot = observers.slotOf(target);
-      if (slot >= 0 && !visibility.seesByDefault(target, source)) this.#pushFresh(slot, position, source);
+      if (slot < 0 || visibility.seesByDefault(target, source)) continue;
+      if (isRestricted && this.#isKept(slot, source)) continue;
+      this.pushFresh(slot, position, source);
     }
+    if (!knewOffline) for (const target of lost) this.#tellLost(target, source, positions.next());
     return { routedTo: isNew ? targets.map((uid) => users.ids.name(uid)) : null, routedPosition: position };
+  }
+
+  /** Tells a local user of somebody as offline whom no rule lets them see any more, unless they were kept from them before. */
+  #tellLost(observer: number, source: number, position: number): void {
+    const { observers, restrictions, visibility } = this.#parts;
+    if (!this.#tellsLoss || observer === source || visibility.wouldSee(observer, source)) return;
+    const form = restrictions.form(source, observer);
+    if (form === UNKNOWN || isHidden(form)) return;
+    this.tellOffline(observer, source, position);
+    const slot = observers.slotOf(observer);
+    if (slot >= 0) this.pushFresh(slot, position, source);
+  }
+
+  /** What is told at this position is that the source is offline. */
+  tellOffline(observer: number, source: number, position: number): void {
+    this.#parts.farewells.add(observer, source, position);
+  }
+
+  /** Servers that routers named until now. */
+  #tellUnroutedServers({ uid, state, previousState }: PresenceUpdate, servers: ReadonlySet<string>): void {
+    const { restrictions } = this.#parts;
+    const lost = this.#parts.servers.keepRouted(uid, servers);
+    if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
+    for (const name of lost) {
+      const form = restrictions.formOfServer(uid, name);
+      if (form !== UNKNOWN && !isHidden(form)) this.#parts.servers.tellOffline(name, state);
+    }
   }
 
   /** Routers can take so long that the user has been forgotten meanwhile, and the number given to another. */
@@ -262,47 +336,14 @@ export class Delivery {
     return this.#parts.users.find(state.userId) === uid;
   }
 
-  #tellServers(uid: number, state: UserPresenceState): void {
-    this.#eachServer(uid, (server) => this.#tellServer(this.#parts.users.servers.name(server), state));
-  }
-
-  /** Servers in the source's rooms were told by default routing. */
-  #tellRoutedServers(update: PresenceUpdate, servers: ReadonlySet<ServerName>): void {
-    if (servers.size === 0 || !this.#mayFederate(update.uid)) return;
-    this.#eachServer(update.uid, () => undefined);
-    for (const name of servers) {
-      const server = this.#parts.users.servers.find(name);
-      if (server < 0 || !this.#serversTold.has(server)) this.#tellServer(name, update.state);
-    }
-  }
-
-  #tellServer(name: ServerName, state: UserPresenceState): void {
-    const states = this.#servers.get(name);
-    if (states === undefined) this.#servers.set(name, [state]);
-    else states.push(state);
-  }
-
-  /** Visits each remote server that shares a room with the user, if the user is ours to speak for. */
-  #eachServer(uid: number, visit: (server: number) => void): void {
-    const { rooms, users } = this.#parts;
-    this.#serversTold.begin(users.servers.bound);
-    if (!rooms.hasRemoteMembers || !this.#mayFederate(uid)) return;
-    for (const room of rooms.ofUser.values(uid)) {
-      for (const server of rooms.remoteServers(room)?.keys() ?? []) {
-        if (this.#serversTold.mark(server)) visit(server);
-      }
-    }
-  }
-
-  #mayFederate(uid: number): boolean {
-    return this.#federates && this.#parts.users.isLocal(uid);
-  }
-
-  #begin(): void {
+  /** Begins what `finishFresh` ends. */
+  begin(): void {
     this.#woken.begin(this.#parts.observers.bound);
     this.#wakeCount = 0;
     this.#pairs = 0;
-    this.#servers = new Map();
+    // Of deliveries that are not about one update.
+    this.#hiddenBy = Form.FULL;
+    this.#parts.servers.begin();
   }
 
   #wake(slot: number): void {
@@ -315,13 +356,13 @@ export class Delivery {
     this.#wakeList[this.#wakeCount++] = this.#parts.observers.uid[slot] as number;
   }
 
-  #finishFresh(): Deliveries {
+  finishFresh(): Deliveries {
     this.#parts.positions.settle();
     return this.#finish();
   }
 
   #finish(): Deliveries {
     const observers = this.#wakeCount === 0 ? NO_OBSERVERS : this.#wakeList.slice(0, this.#wakeCount);
-    return { observers, pairs: this.#pairs, servers: this.#servers };
+    return { observers, pairs: this.#pairs, servers: this.#parts.servers.told };
   }
 }

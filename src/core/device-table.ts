@@ -51,6 +51,11 @@ export class DeviceTable {
     return this.#next[device] as number;
   }
 
+  /** The id of a device; empty for pseudo-devices. */
+  id(device: number): DeviceId {
+    return this.#ids[device] as DeviceId;
+  }
+
   find(uid: number, kind: number, deviceId: DeviceId): number {
     for (let device = this.first(uid); device >= 0; device = this.next(device)) {
       if (this.kind[device] === kind && this.#ids[device] === deviceId) return device;

@@ -94,6 +94,8 @@ export interface PresenceUpdate {
   readonly previousState: PresenceState;
   readonly position: number;
   readonly reason: NotifyReason;
+  /** Whoever gets a form with all of these bits sees nothing that is new; absent or 0: everybody sees something. */
+  readonly hiddenBy?: Form;
 }
 
 export interface TurnChanges {
@@ -254,6 +256,9 @@ export interface EngineStats {
   readonly fullPresenceMarks: number;
   /** Users whose activity is not saved yet. */
   readonly unpersisted: number;
+  /** Observers, of all sources, for whom a form is kept; and from whom something is withheld until somebody says. */
+  readonly restrictions: number;
+  readonly withheld: number;
   /** Bytes in the buffers of lists and inboxes. */
   readonly listBytes: number;
 }

@@ -5,17 +5,22 @@ import { Collector } from './collect.ts';
 import { Counters } from './counters.ts';
 import { Delivery } from './delivery.ts';
 import type { EngineOptions } from './engine-api.ts';
+import { Farewells } from './farewells.ts';
 import { Inboxes } from './inboxes.ts';
 import { Interest } from './interest.ts';
 import { Joins } from './joins.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import { LocalUsers } from './local-users.ts';
 import { Observers } from './observers.ts';
+import { Partings } from './partings.ts';
 import { Positions } from './positions.ts';
 import { Records } from './records.ts';
 import { Release } from './release.ts';
 import { RemoteUsers } from './remote-users.ts';
+import { Restrictions } from './restrictions.ts';
 import { Rooms } from './rooms.ts';
+import { ServerDelivery } from './server-delivery.ts';
+import { Sight } from './sight.ts';
 import { TimerWheel } from './timer-wheel.ts';
 import { Turn } from './turn.ts';
 import { UserTable } from './user-table.ts';
@@ -35,7 +40,12 @@ export interface EngineParts {
   readonly kept: KeptAnswers;
   readonly visibility: Visibility;
   readonly delivery: Delivery;
+  readonly restrictions: Restrictions;
+  readonly farewells: Farewells;
+  readonly servers: ServerDelivery;
+  readonly sight: Sight;
   readonly joins: Joins;
+  readonly partings: Partings;
   readonly localUsers: LocalUsers;
   /** Whether routers are asked about keep-alives: then each may go to some server. */
   readonly routers: { areAsked: boolean };
@@ -60,7 +70,10 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const inboxes = new Inboxes(users, limits.maxPendingPerObserver);
   const interest = new Interest(users);
   const kept = new KeptAnswers(users);
-  const visibility = new Visibility(users, rooms, observers, interest, kept, positions);
+  const restrictions = new Restrictions(users, limits.maxRestrictions);
+  const farewells = new Farewells();
+  const servers = new ServerDelivery({ users, rooms, restrictions }, mode === 'tracked');
+  const visibility = new Visibility(users, rooms, observers, interest, kept, positions, restrictions);
   const base = {
     users,
     positions,
@@ -74,14 +87,20 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
     interest,
     kept,
     visibility,
+    restrictions,
+    farewells,
+    servers,
   };
-  const delivery = new Delivery(base, limits.maxRoutedPerUser, mode === 'tracked');
+  const { tellsLoss = true } = options;
+  const delivery = new Delivery(base, limits.maxRoutedPerUser, tellsLoss);
+  const sight = new Sight({ ...base, delivery }, tellsLoss);
   const joins = new Joins(users, rooms, turn);
+  const partings = new Partings(base);
   const localUsers = new LocalUsers(users, rooms, turn, delivery);
   const marks = new Map<number, number>();
-  const collector = new Collector({ ...base, delivery, marks });
+  const collector = new Collector({ ...base, delivery, marks, startPosition: positions.allocated }, tellsLoss);
   const release = new Release({ ...base, delivery, marks }, mode === 'tracked');
   const isTracked = mode === 'tracked';
   const remote = new RemoteUsers({ ...base, release: mode === 'disabled' ? null : release }, isTracked);
-  return { ...base, delivery, joins, localUsers, routers, marks, collector, remote };
+  return { ...base, delivery, sight, joins, partings, localUsers, routers, marks, collector, remote };
 }

@@ -7,6 +7,7 @@
 import { type RoomId, type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import type { Observer } from './engine-api.ts';
 import type { EngineParts } from './engine-parts.ts';
+import { Form, UNKNOWN } from './forms.ts';
 import type { InterestAnswer } from './interest.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 import { OWN_SERVER } from './user-table.ts';
@@ -47,6 +48,12 @@ export interface PairFacts {
   readonly position: number;
   /** Position of a full-presence mark of the observer that is not used up; 0 for none. */
   readonly mark: number;
+  /** Whether a rule that is in effect shows the target to the observer, restrictions left out; of a server, only by rooms. */
+  readonly isShown: boolean;
+  /** What modules have said is kept from the observer, and is in effect; `UNKNOWN` if nobody has said. */
+  readonly form: Form | typeof UNKNOWN;
+  /** Whether updates wait until somebody says. */
+  readonly isWithheld: boolean;
   /** Whether the target's record has changes that nobody may see before they are durable. */
   readonly isChangePending: boolean;
 }
@@ -55,11 +62,12 @@ const NO_ROOMS: SharedRooms = { rooms: [], count: 0 };
 
 /** @param maxRooms - rooms to name; more are counted */
 export function factsOf(parts: EngineParts, observer: Observer, target: UserId, maxRooms: number): PairFacts {
-  const { kept, marks, positions, turn, users } = parts;
+  const { kept, marks, positions, restrictions, turn, users } = parts;
   const user = isUser(observer) ? observer : null;
   const server = user === null ? observer : serverNameOf(user);
   const observerUid = user === null ? -1 : users.find(user);
   const targetUid = users.find(target);
+  const key = observerUid >= 0 && users.isLocal(observerUid) ? observerUid : server;
   const isRemote = server !== users.servers.name(OWN_SERVER);
   const keptTargets = targetUid < 0 ? [] : kept.targets(targetUid);
   return {
@@ -82,8 +90,21 @@ export function factsOf(parts: EngineParts, observer: Observer, target: UserId, 
     targetPosition: targetUid < 0 ? 0 : (users.position[targetUid] as number),
     position: positions.published,
     mark: marks.get(observerUid) ?? 0,
+    isShown: isShown(parts, observer, observerUid, targetUid),
+    form: targetUid < 0 ? unheard(parts) : restrictions.formOfKey(targetUid, key),
+    isWithheld: targetUid >= 0 && restrictions.isWithheld(targetUid, key),
     isChangePending: targetUid >= 0 && !isSame(turn.shownRecord(targetUid), users.record(targetUid)),
   };
+}
+
+function isShown(parts: EngineParts, observer: Observer, observerUid: number, target: number): boolean {
+  if (!isUser(observer)) return roomsWithServer(parts, target, observer, 1).count > 0;
+  return observerUid >= 0 && target >= 0 && parts.visibility.wouldSee(observerUid, target);
+}
+
+/** Of somebody the engine does not know nobody has said anything. */
+function unheard({ restrictions }: EngineParts): Form | typeof UNKNOWN {
+  return restrictions.isOn ? UNKNOWN : Form.FULL;
 }
 
 function isUser(observer: Observer): observer is UserId {

@@ -22,6 +22,8 @@ export class Inboxes {
   readonly #seen = new Stamps();
   /** Positions of the entries are stored relative to this. */
   #base = new Float64Array(0);
+  /** Position at which the observer connected. */
+  openedAt = new Float64Array(0);
   floor = new Float64Array(0);
   /** Tokens below this position get a snapshot of everybody visible who is not offline. */
   snapshotAt = new Float64Array(0);
@@ -44,7 +46,7 @@ export class Inboxes {
   }
 
   get bytes(): number {
-    return this.#lists.bytes + this.floor.byteLength * 6;
+    return this.#lists.bytes + this.floor.byteLength * 7;
   }
 
   /** Pending entries of one. */
@@ -63,6 +65,7 @@ export class Inboxes {
   open(slot: number, position: number): void {
     if (slot >= this.floor.length) this.#grow(slot + 1);
     this.#base[slot] = position;
+    this.openedAt[slot] = position;
     this.floor[slot] = position;
     this.snapshotAt[slot] = 0;
     this.#oldest[slot] = Infinity;
@@ -223,6 +226,7 @@ export class Inboxes {
   #grow(needed: number): void {
     const capacity = grownCapacity(this.floor.length, needed);
     this.#base = resized(this.#base, capacity);
+    this.openedAt = resized(this.openedAt, capacity);
     this.floor = resized(this.floor, capacity);
     this.snapshotAt = resized(this.snapshotAt, capacity);
     this.#oldest = resized(this.#oldest, capacity);

@@ -9,14 +9,17 @@ import type { UserTable } from './user-table.ts';
 
 export type InterestAnswer = readonly UserId[] | 'ALL';
 
-/** What a new answer adds. `all`: everybody. */
-export interface InterestGain {
-  readonly all: boolean;
-  /** Users who were not in the answer before. */
-  readonly uids: readonly number[];
+/** What a new answer changes. */
+export interface InterestChange {
+  /** It names everybody, which the one before did not; the other way round. */
+  readonly gainsAll: boolean;
+  readonly losesAll: boolean;
+  /** Users whom the one before did not name, and whom this one does not name any more. Whoever had or has everybody: those named only. */
+  readonly gained: readonly number[];
+  readonly lost: readonly number[];
 }
 
-const NOTHING: InterestGain = { all: false, uids: [] };
+const NOTHING: InterestChange = { gainsAll: false, losesAll: false, gained: [], lost: [] };
 
 export class Interest {
   readonly #users: UserTable;
@@ -63,7 +66,7 @@ export class Interest {
   }
 
   /** Replaces the answer of the observer in `slot`. */
-  set(slot: number, answer: InterestAnswer): InterestGain {
+  set(slot: number, answer: InterestAnswer): InterestChange {
     const before = this.#answers[slot];
     if (before !== undefined && isSameAnswer(before, answer)) return NOTHING;
     if (before === 'ALL') this.everybody.splice(this.everybody.indexOf(slot), 1);
@@ -71,9 +74,10 @@ export class Interest {
     if (answer === 'ALL') {
       this.#replaceWanted(slot, []);
       this.everybody.push(slot);
-      return { all: true, uids: [] };
+      return { ...NOTHING, gainsAll: true };
     }
-    return { all: false, uids: this.#replaceWanted(slot, this.#internAll(answer)) };
+    const { gained, lost } = this.#replaceWanted(slot, this.#internAll(answer));
+    return { gainsAll: false, losesAll: before === 'ALL', gained, lost };
   }
 
   /** The observer in `slot` is gone. */
@@ -88,22 +92,27 @@ export class Interest {
     return uids.filter((uid, index) => index === 0 || uid !== uids[index - 1]);
   }
 
-  /** Both lists are ascending: one pass finds what is new and what is gone. Returns what is new. */
-  #replaceWanted(slot: number, next: readonly number[]): number[] {
+  /** Both lists are ascending: one pass finds what is new and what is gone. */
+  #replaceWanted(slot: number, next: readonly number[]): Pick<InterestChange, 'gained' | 'lost'> {
     const before = this.#wanted.values(slot);
     const gained: number[] = [];
+    const lost: number[] = [];
+    const lose = (uid: number): void => {
+      lost.push(uid);
+      this.#removeWatcher(uid, slot);
+    };
     let at = 0;
     for (const uid of next) {
-      while (at < before.length && (before[at] as number) < uid) this.#removeWatcher(before[at++] as number, slot);
+      while (at < before.length && (before[at] as number) < uid) lose(before[at++] as number);
       if (before[at] === uid) at++;
       else {
         gained.push(uid);
         this.#addWatcher(uid, slot);
       }
     }
-    while (at < before.length) this.#removeWatcher(before[at++] as number, slot);
+    while (at < before.length) lose(before[at++] as number);
     this.#wanted.replace(slot, next);
-    return gained;
+    return { gained, lost };
   }
 
   #addWatcher(uid: number, slot: number): void {

@@ -19,6 +19,8 @@ export class KeptAnswers {
   readonly #targets = new IntLists();
   /** list → position at which the answer was delivered. */
   #position = new Float64Array(64);
+  /** list → whether the answer was about an update to offline. */
+  #offline = new Uint8Array(64);
   readonly #freedLists: number[] = [];
   #lists = 0;
   /** target uid → list in `#sources`, and the length at which that list is cleaned. */
@@ -53,6 +55,17 @@ export class KeptAnswers {
     return list === undefined ? 0 : (this.#position[list] as number);
   }
 
+  /** Whether those named know the source as offline. */
+  wasOffline(source: number): boolean {
+    const list = this.#listOf.get(source);
+    return list !== undefined && this.#offline[list] === 1;
+  }
+
+  /** Sources with an answer. */
+  sources(): number[] {
+    return [...this.#listOf.keys()];
+  }
+
   targets(source: number): number[] {
     const list = this.#listOf.get(source);
     return list === undefined ? [] : this.#targets.values(list);
@@ -80,11 +93,21 @@ export class KeptAnswers {
   /**
    * Replaces the source's answer; `targets` ascending, without duplicates; none: the answer is dropped. Tells whether the answer names
    * others than before: mostly it does not, and then only the position moves.
+   *
+   * @param isOffline - what they are told of the source
+   * @param lost - is given those whom it does not name any more
    */
-  replace(source: number, targets: readonly number[], position: number): boolean {
+  replace(
+    source: number,
+    targets: readonly number[],
+    position: number,
+    isOffline = false,
+    lost: number[] | null = null,
+  ): boolean {
     const known = this.#listOf.get(source);
     if (targets.length === 0) {
       if (known === undefined) return false;
+      if (lost !== null) for (const target of this.#targets.values(known)) lost.push(target);
       this.#targets.clear(known);
       this.#listOf.delete(source);
       this.#freedLists.push(known);
@@ -92,16 +115,31 @@ export class KeptAnswers {
     }
     if (known !== undefined && this.#targets.equals(known, targets)) {
       this.#position[known] = position;
+      this.#offline[known] = isOffline ? 1 : 0;
       return false;
     }
+    if (known !== undefined && lost !== null) this.#collectLost(known, targets, lost);
     const list = known ?? this.#freedLists.pop() ?? this.#lists++;
     const gained = known === undefined ? targets : targets.filter((uid) => !this.#targets.includesSorted(list, uid));
     this.#listOf.set(source, list);
     this.#targets.replace(list, targets);
-    if (list >= this.#position.length) this.#position = resized(this.#position, list * 2);
+    if (list >= this.#position.length) {
+      this.#position = resized(this.#position, list * 2);
+      this.#offline = resized(this.#offline, list * 2);
+    }
     this.#position[list] = position;
+    this.#offline[list] = isOffline ? 1 : 0;
     for (const target of gained) this.#addSource(target, source);
     return true;
+  }
+
+  /** Both are ascending. */
+  #collectLost(list: number, targets: readonly number[], lost: number[]): void {
+    let at = 0;
+    for (const target of this.#targets.values(list)) {
+      while (at < targets.length && (targets[at] as number) < target) at++;
+      if (targets[at] !== target) lost.push(target);
+    }
   }
 
   #addSource(target: number, source: number): void {

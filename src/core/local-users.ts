@@ -69,12 +69,6 @@ export class LocalUsers {
   /** Whether the user shares a room that is not excluded with users of `server`. */
   sharesRoomWith(uid: number, server: ServerName): boolean {
     const number = this.#users.servers.find(server);
-    if (number < 0 || !this.#rooms.hasRemoteMembers) return false;
-    const { ofUser } = this.#rooms;
-    const count = ofUser.size(uid);
-    for (let index = 0; index < count; index++) {
-      if (this.#rooms.remoteServers(ofUser.at(uid, index))?.has(number) === true) return true;
-    }
-    return false;
+    return number >= 0 && this.#rooms.shareWithServer(uid, number);
   }
 }

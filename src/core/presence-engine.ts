@@ -18,6 +18,8 @@ import type {
   Observer,
   PresenceUpdate,
   PublishResult,
+  RestrictionAnswer,
+  RestrictionQuestion,
   RouteResult,
   RoutingAnswer,
   StoredRow,
@@ -26,6 +28,8 @@ import type {
   TurnChanges,
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
+import { Form, UNKNOWN } from './forms.ts';
+import { EngineView } from './engine-view.ts';
 import { factsOf, type PairFacts } from './explain.ts';
 import type { InterestAnswer } from './interest.ts';
 import type { LocalUsers } from './local-users.ts';
@@ -41,6 +45,8 @@ export class PresenceEngine {
   readonly remote: RemoteUsers;
   /** Local users as servers that missed something have to hear of them. */
   readonly local: LocalUsers;
+  /** For people who look at it. */
+  readonly view: EngineView;
   readonly #options: EngineOptions;
   readonly #parts: EngineParts;
   #periodEndsTs = 0;
@@ -51,6 +57,7 @@ export class PresenceEngine {
     this.#parts = createParts(options, this.tickMs);
     this.remote = this.#parts.remote;
     this.local = this.#parts.localUsers;
+    this.view = new EngineView(this.#parts);
   }
 
   // Commands.
@@ -66,7 +73,7 @@ export class PresenceEngine {
       this.#parts.users.position[uid] = position;
       this.#parts.records.restore(state, uid, now);
       const targets = [...new Set(routedTo.map((target) => this.#parts.users.intern(target)))].sort((a, b) => a - b);
-      this.#parts.kept.replace(uid, targets, routedPosition);
+      this.#parts.kept.replace(uid, targets, routedPosition, state.state === 'offline');
     }
     this.remote.noteRestored();
   }
@@ -98,7 +105,9 @@ export class PresenceEngine {
   leave(userId: UserId, roomId: RoomId): void {
     const uid = this.#parts.users.find(userId);
     if (uid < 0) return;
-    const room = this.#parts.rooms.leave(uid, roomId);
+    const room = this.#parts.rooms.leave(uid, roomId, (left) => {
+      if (this.#isTracked && this.#tellsLoss) this.#parts.partings.add(left, uid);
+    });
     if (room >= 0) this.#parts.joins.remove(room, uid);
   }
 
@@ -183,8 +192,14 @@ export class PresenceEngine {
 
   /** Ends the turn. Every result with updates is to be published, in order, when it is durable. */
   takeChanges(): TakenTurn {
+    const { joins, partings, servers } = this.#parts;
     const changes = this.#parts.turn.take((uid) => this.#parts.records.rearm(uid));
-    return { ...changes, joins: this.#parts.joins.take() };
+    const joined = servers.restricted(joins.take());
+    const parted = partings.take();
+    if (parted.size === 0) return { ...changes, joins: joined };
+    const both = new Map(parted);
+    for (const [server, states] of joined) both.set(server, [...(both.get(server) ?? []), ...states]);
+    return { ...changes, joins: both };
   }
 
   // Deliveries.
@@ -209,19 +224,75 @@ export class PresenceEngine {
     const observer = this.#parts.users.find(userId);
     const slot = this.#parts.observers.slotOf(observer);
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
-    const shared = (uid: number): boolean => uid === observer || this.#parts.rooms.share(observer, uid);
-    const gain = this.#parts.interest.set(slot, interest);
-    const uids = gain.uids.filter((uid) => !this.#parts.turn.isShownOffline(uid) && !shared(uid));
-    if (!gain.all && uids.length <= this.#options.limits.maxPendingPerObserver / 2) {
-      return this.#parts.delivery.tellAnew(slot, uids);
-    }
-    return this.#parts.delivery.tellEverything(slot);
+    const { delivery, turn } = this.#parts;
+    const change = this.#parts.interest.set(slot, interest);
+    const isThere = (uid: number): boolean => uid !== observer && !turn.isShownOffline(uid);
+    const lost = (change.losesAll ? this.#everybody() : change.lost).filter(isThere);
+    const gained = change.gained.filter((uid) => isThere(uid) && !this.#parts.rooms.share(observer, uid));
+    const isMany = change.gainsAll || gained.length > this.#options.limits.maxPendingPerObserver / 2;
+    if (!isMany) return delivery.tellInterest(slot, gained, lost);
+    if (lost.length > 0) delivery.tellInterest(slot, [], lost);
+    return delivery.tellEverything(slot);
   }
 
   /** Null unless the user is connected and their interest was set. */
   interestOf(userId: UserId): InterestAnswer | null {
     const slot = this.#parts.observers.slotOf(this.#parts.users.find(userId));
     return slot < 0 ? null : this.#parts.interest.answerOf(slot);
+  }
+
+  // Restrictions.
+
+  /** Whether modules restrict, from now on. When none does any more, what was kept back is given. */
+  setRestricting(isRestricting: boolean): Deliveries {
+    return this.#parts.sight.setRestricting(isRestricting);
+  }
+
+  /** Pairs of which something was withheld since the last call because nobody has said in what form, each once. */
+  takeQuestions(): RestrictionQuestion[] {
+    return this.#parts.restrictions.takeQuestions();
+  }
+
+  /** What a local user would see if somebody said in what form: to be asked before their first sync. Withholds nothing. */
+  questionsFor(observer: UserId): RestrictionQuestion[] {
+    const uid = this.#parts.users.find(observer);
+    return uid < 0 || !this.#parts.restrictions.isOn ? [] : this.#parts.sight.questionsFor(uid);
+  }
+
+  /** Everybody whom an answer about the source concerns now; null for nobody. */
+  questionAbout(source: UserId): RestrictionQuestion | null {
+    const uid = this.#parts.users.find(source);
+    return uid < 0 || !this.#parts.restrictions.isOn ? null : this.#parts.sight.questionAbout(uid);
+  }
+
+  /** Sources about which anything was said, or is to be. */
+  answeredSources(): UserId[] {
+    const { restrictions } = this.#parts;
+    const uids = new Set([...restrictions.sources(), ...restrictions.withheldSources()]);
+    return Array.from(uids, (uid) => this.userId(uid));
+  }
+
+  /** What modules say about a source: whoever loses or gains sight of it is told, and what was withheld is given. */
+  restrict(source: UserId, asked: readonly Observer[], answer: RestrictionAnswer): Deliveries {
+    const uid = this.#parts.users.find(source);
+    if (uid < 0) return this.#parts.delivery.wakeFresh([]);
+    return this.#parts.sight.restrict(uid, asked, answer);
+  }
+
+  /** In what form the observer gets the target: `DENIED` if nothing lets them, `UNKNOWN` if nobody has said. Withholds nothing. */
+  formFor(observer: Observer, target: UserId): Form {
+    if (observer === target) return Form.FULL;
+    const { restrictions, servers, users, visibility } = this.#parts;
+    const source = users.find(target);
+    if (source < 0) return Form.DENIED;
+    const key = restrictions.keyOf(observer);
+    if (typeof key === 'number') return visibility.formFor(key, source);
+    return key !== null && servers.isToldOf(key, source) ? restrictions.formOfServer(source, key) : Form.DENIED;
+  }
+
+  /** In what form a server may get the user, whoever sends them: rooms and routers apart. */
+  formForServer(server: ServerName, uid: number): Form {
+    return this.#parts.restrictions.formOfServer(uid, server);
   }
 
   /** Marks users: the next sync of each of their devices is a full snapshot. Connected ones are woken. */
@@ -246,11 +317,10 @@ export class PresenceEngine {
 
   // Reading.
 
-  /** Whether `observer` may see `target`, on every path. Everybody sees themself. */
+  /** Whether `observer` may see `target`, on every path, if only as offline. Everybody sees themself; not: while nobody has said. */
   canSee(observer: UserId, target: UserId): boolean {
-    if (observer === target) return true;
-    const [observerUid, targetUid] = [this.#parts.users.find(observer), this.#parts.users.find(target)];
-    return observerUid >= 0 && targetUid >= 0 && this.#parts.visibility.canSee(observerUid, targetUid);
+    const form = this.formFor(observer, target);
+    return form !== UNKNOWN && (form & Form.DENIED) === 0;
   }
 
   /** The current record, published or not; of somebody unknown, the offline default. */
@@ -330,7 +400,7 @@ export class PresenceEngine {
   /** Remote servers that default routing sends the user's presence to. */
   remoteServersOf(userId: UserId): ServerName[] {
     const uid = this.#parts.users.find(userId);
-    return uid < 0 ? [] : this.#parts.delivery.serversOf(uid);
+    return uid < 0 ? [] : this.#parts.servers.serversOf(uid);
   }
 
   /** Non-offline local users whom a remote user may see: by shared rooms, kept answers, and `interest`. */
@@ -370,6 +440,8 @@ export class PresenceEngine {
       keptAnswers: this.#parts.kept.size,
       fullPresenceMarks: this.#parts.marks.size,
       unpersisted: this.#parts.turn.unpersistedCount,
+      restrictions: this.#parts.restrictions.pairs,
+      withheld: this.#parts.restrictions.withheldPairs,
       listBytes:
         this.#parts.rooms.bytes + this.#parts.inboxes.bytes + this.#parts.interest.bytes + this.#parts.kept.bytes,
     };
@@ -378,7 +450,19 @@ export class PresenceEngine {
   /** Counted since the last call. */
   takeCounters(): EngineCounters {
     this.#parts.counters.add('inboxOverflows', this.#parts.inboxes.takeOverflows());
+    this.#parts.counters.add('restrictionsEvicted', this.#parts.restrictions.takeEvictions());
     return this.#parts.counters.take();
+  }
+
+  #everybody(): number[] {
+    const { users } = this.#parts;
+    const uids: number[] = [];
+    for (let uid = 0; uid < users.bound; uid++) if (users.isUsed(uid)) uids.push(uid);
+    return uids;
+  }
+
+  get #tellsLoss(): boolean {
+    return this.#options.tellsLoss ?? true;
   }
 
   get #isTracked(): boolean {

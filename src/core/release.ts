@@ -7,11 +7,14 @@
  */
 import type { Delivery } from './delivery.ts';
 import type { ReleasedUser, ReleaseOptions } from './engine-api.ts';
+import type { Farewells } from './farewells.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
+import type { Restrictions } from './restrictions.ts';
 import type { Rooms } from './rooms.ts';
+import type { ServerDelivery } from './server-delivery.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import type { Turn } from './turn.ts';
 import type { UserTable } from './user-table.ts';
@@ -27,6 +30,9 @@ export interface ReleaseParts {
   readonly wheel: TimerWheel;
   readonly delivery: Delivery;
   readonly marks: ReadonlyMap<number, number>;
+  readonly restrictions: Restrictions;
+  readonly farewells: Farewells;
+  readonly servers: ServerDelivery;
 }
 
 export class Release {
@@ -84,11 +90,11 @@ export class Release {
   }
 
   #isUnseen(uid: number, now: number, options: ReleaseOptions): boolean {
-    const { interest, kept, marks, observers, rooms, turn, users } = this.#parts;
+    const { interest, kept, marks, observers, restrictions, rooms, turn, users } = this.#parts;
     if (rooms.ofUser.size(uid) > 0 || observers.slotOf(uid) >= 0 || (users.firstDevice[uid] as number) >= 0)
       return false;
     if (interest.watchersOf(uid) >= 0 || marks.has(uid) || turn.isBusyWith(uid)) return false;
-    if (options.isBusy(uid)) return false;
+    if (options.isBusy(uid) || restrictions.isStray(uid)) return false;
     if (users.isBlank(uid)) return kept.position(uid) === 0;
     if (users.isLocal(uid) || !this.#expires) return false;
     const isAnybodyThere = interest.everybody.length > 0 || now < this.#everybodyUntilTs;
@@ -99,8 +105,10 @@ export class Release {
   }
 
   #forget(uid: number, released: ReleasedUser[]): void {
-    const { kept, turn, users, wheel } = this.#parts;
+    const { kept, restrictions, servers, turn, users, wheel } = this.#parts;
     if (!kept.forget(uid)) return;
+    restrictions.forgetSource(uid);
+    servers.forget(uid);
     released.push({
       uid,
       state: users.record(uid),
@@ -115,7 +123,7 @@ export class Release {
   }
 
   #searchInboxes(budget: number): void {
-    const { inboxes, observers, users } = this.#parts;
+    const { farewells, inboxes, observers, restrictions, users } = this.#parts;
     if (this.#searched.size === 0) {
       if (this.#retired.size === 0) return;
       this.#searched = this.#retired;
@@ -127,6 +135,8 @@ export class Release {
     for (let slot = this.#nextSlot; slot < end; slot++) inboxes.dropAbout(slot, isForgotten);
     this.#nextSlot = end;
     if (end < observers.bound) return;
+    farewells.forget(isForgotten);
+    restrictions.forgetObservers(isForgotten);
     for (const uid of this.#searched) users.ids.reuse(uid);
     this.#searched = new Set();
   }

@@ -112,12 +112,17 @@ export class Rooms {
     return room;
   }
 
-  /** Returns the room's number, which may be given to another room from now on, or -1 if the user was not there. */
-  leave(uid: number, roomId: RoomId): number {
+  /**
+   * Returns the room's number, which may be given to another room from now on, or -1 if the user was not there.
+   *
+   * @param onLeave - is given the number while the user is still there
+   */
+  leave(uid: number, roomId: RoomId, onLeave?: (room: number) => void): number {
     const room = this.#ids.find(roomId);
     if (room < 0) return NONE;
     const index = this.ofUser.lowerBound(uid, room);
     if (index >= this.ofUser.size(uid) || this.ofUser.at(uid, index) !== room) return NONE;
+    onLeave?.(room);
     const slot = this.#users.observer[uid] as number;
     if (slot >= 0) this.#removeObserver(room, slot);
     this.ofUser.removeOrdered(uid, index);
@@ -170,6 +175,16 @@ export class Rooms {
   /** Remote servers (by number) with members in the room; undefined for none. */
   remoteServers(room: number): ReadonlyMap<number, number> | undefined {
     return this.#remoteMembers.get(room);
+  }
+
+  /** Whether the user is joined to a room with users of a remote server, by number. */
+  shareWithServer(uid: number, server: number): boolean {
+    if (this.#remoteMembers.size === 0) return false;
+    const count = this.ofUser.size(uid);
+    for (let index = 0; index < count; index++) {
+      if (this.#remoteMembers.get(this.ofUser.at(uid, index))?.has(server) === true) return true;
+    }
+    return false;
   }
 
   /** Whether a room of the user has remote members. */

@@ -157,7 +157,7 @@ describe('default routing', () => {
 });
 
 describe('interest', () => {
-  it('a gain tells of whoever is not offline at once, a loss ends it', () => {
+  it('a gain tells of whoever is not offline at once, a loss tells that they are, once, and ends it', () => {
     const it = driver();
     const watcher = it.watch(W);
     it.put(U, 'A', 'online');
@@ -168,7 +168,7 @@ describe('interest', () => {
     it.put(U, 'A', 'unavailable');
     expect(it.woken).toEqual([W]);
     it.engine.setInterest(W, []);
-    expect(watcher.peek()).toEqual([]);
+    expect(watcher.peek()).toMatchObject([{ userId: U, state: 'offline', lastActiveTs: 0 }]);
     it.put(U, 'A', 'online');
     expect(it.woken).toEqual([]);
     expect(it.engine.canSee(W, U)).toBe(false);
@@ -240,8 +240,11 @@ describe('routed targets', () => {
     it.put(U, 'A', 'online', 'two');
     expect(it.route(new Map()).kept).toMatchObject([{ userId: U, routedTo: [], routedPosition: 0 }]);
     expect(it.engine.canSee(X, U)).toBe(false);
-    expect(watcher.peek()).toEqual([]);
-    expect(absent.sync()).toEqual([]);
+    // Nobody who saw the user is left with an old state, connected or not.
+    for (const told of [watcher.peek(), absent.sync()]) {
+      expect(told).toMatchObject([{ userId: U, state: 'offline', statusMsg: null, currentlyActive: false }]);
+    }
+    expect([watcher.peek(), absent.sync()]).toEqual([[], []]);
   });
 
   it('an update whose routing is not decided yet is not shown on the strength of the answer before', () => {

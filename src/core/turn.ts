@@ -7,6 +7,7 @@
  */
 import type { Counters } from './counters.ts';
 import type { PresenceUpdate, TurnChanges } from './engine-api.ts';
+import { Form } from './forms.ts';
 import { type Comparable, notifyReason } from './notify-rules.ts';
 import type { Positions } from './positions.ts';
 import { OFFLINE, stateOfCode } from './state-codes.ts';
@@ -173,7 +174,8 @@ export class Turn {
     const previousState = stateOfCode(before.state);
     if (!this.#shown.has(uid)) this.#shown.set(uid, this.#record(uid, before));
     this.#counters.addNotified(users.isLocal(uid) ? 'local' : 'remote', reason, previousState, state.state);
-    return { uid, state, previousState, position, reason };
+    const hiddenBy = this.#forced.has(uid) ? Form.FULL : hidingAll(before, after);
+    return { uid, state, previousState, position, reason, hiddenBy };
   }
 
   #takePings(): PresenceUpdate[] {
@@ -203,6 +205,16 @@ export class Turn {
       lastUserSyncTs: users.lastUserSyncTs[uid] as number,
     };
   }
+}
+
+/** The form that shows no difference between the two; 0 if every form that shows anything does. */
+function hidingAll(before: Before, after: Before): Form {
+  if (before.state !== after.state) return Form.FULL;
+  return (
+    (before.statusMsg === after.statusMsg ? 0 : Form.NO_STATUS) |
+    (before.currentlyActive === after.currentlyActive ? 0 : Form.NO_CURRENTLY_ACTIVE) |
+    (before.lastActiveTs === after.lastActiveTs ? 0 : Form.NO_LAST_ACTIVE)
+  );
 }
 
 /** Whether no field differs; the rules have already compared state, status and activity flag. */

@@ -13,6 +13,7 @@ import type {
   RoutingAnswer,
   SyncClaim,
 } from '../../src/core/engine-api.ts';
+import { Form, reduced } from '../../src/core/forms.ts';
 import { PresenceEngine } from '../../src/core/presence-engine.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import type { UserId } from '../../src/matrix/identifiers.ts';
@@ -79,7 +80,7 @@ export class TestClient {
       ...options,
     });
     this.cursor = collected.next;
-    return collected.uids.map((uid) => engine.state(uid));
+    return collected.uids.map((uid, index) => reduced(engine.state(uid), collected.forms?.[index] ?? Form.FULL));
   }
 }
 

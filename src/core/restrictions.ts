@@ -1,0 +1,292 @@
+/**
+ * What modules have said about who is kept from whose presence: (source, observer) → form, and what is withheld until they say.
+ *
+ * An answer about a source is either about everybody (`others`, and those who differ), or about those asked. Observers are local users,
+ * by dense id, and other servers, by name. Nobody is kept from themself. While nothing restricts, nothing is looked up.
+ */
+import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import type { Observer, RestrictionAnswer, RestrictionQuestion } from './engine-api.ts';
+import { Form, UNKNOWN } from './forms.ts';
+import { PairTable } from './pair-table.ts';
+import { OWN_SERVER, type UserTable } from './user-table.ts';
+
+interface Answer {
+  /** `UNKNOWN` if the answer is only about those in the tables. */
+  others: Form;
+  local: PairTable | null;
+  servers: Map<ServerName, Form> | null;
+  /** Position at which it became different for somebody; 0 if it has never kept anything from anybody. */
+  changedAt: number;
+}
+
+/** Local users by dense id, servers by name. */
+export type ObserverKey = number | ServerName;
+
+const DEFAULT_MAX_PAIRS = 2_000_000;
+const MAX_STRAYS = 100_000;
+
+export class Restrictions {
+  readonly #users: UserTable;
+  readonly #maxPairs: number;
+  /** Source → answer, the one given longest ago first. */
+  readonly #answers = new Map<number, Answer>();
+  #pairs = 0;
+  #evictions = 0;
+  readonly #withheld = new Map<number, Set<ObserverKey>>();
+  #withheldPairs = 0;
+  /** Of those, whom nobody has been asked about. */
+  #fresh = new Map<number, Set<ObserverKey>>();
+  /** Local users who got an id because an answer names them: forgotten, they would come back unrestricted. */
+  readonly #strays = new Set<number>();
+  /** Whether modules restrict. */
+  isOn = false;
+  /** Position at which they began to. */
+  onSince = 0;
+
+  constructor(users: UserTable, maxPairs = DEFAULT_MAX_PAIRS) {
+    this.#users = users;
+    this.#maxPairs = maxPairs;
+  }
+
+  /** Observers, of all sources, whose form is kept. */
+  get pairs(): number {
+    return this.#pairs;
+  }
+
+  get withheldPairs(): number {
+    return this.#withheldPairs;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const { local } of this.#answers.values()) bytes += local?.bytes ?? 0;
+    return bytes;
+  }
+
+  /** Sources whose answers were dropped to stay within the limit, since the last call. */
+  takeEvictions(): number {
+    const evictions = this.#evictions;
+    this.#evictions = 0;
+    return evictions;
+  }
+
+  /** Sources about which anything was said. */
+  sources(): number[] {
+    return [...this.#answers.keys()];
+  }
+
+  /** Whether nobody here is kept from anything of the source. */
+  isFree(source: number): boolean {
+    if (!this.isOn) return true;
+    const answer = this.#answers.get(source);
+    return answer !== undefined && answer.others === Form.FULL && answer.local === null;
+  }
+
+  /** In what form a local user gets the source; `UNKNOWN` if nobody has said. */
+  form(source: number, observer: number): Form {
+    if (!this.isOn || source === observer) return Form.FULL;
+    const answer = this.#answers.get(source);
+    if (answer === undefined) return UNKNOWN;
+    const own = answer.local?.get(observer) ?? UNKNOWN;
+    return own === UNKNOWN ? answer.others : own;
+  }
+
+  formOfServer(source: number, server: ServerName): Form {
+    if (!this.isOn) return Form.FULL;
+    const answer = this.#answers.get(source);
+    return answer === undefined ? UNKNOWN : (answer.servers?.get(server) ?? answer.others);
+  }
+
+  formOfKey(source: number, key: ObserverKey): Form {
+    return typeof key === 'number' ? this.form(source, key) : this.formOfServer(source, key);
+  }
+
+  /** Whether what is known holds for everybody, asked about or not. */
+  isAboutEverybody(source: number): boolean {
+    const answer = this.#answers.get(source);
+    return answer !== undefined && answer.others !== UNKNOWN;
+  }
+
+  changedAt(source: number): number {
+    return this.#answers.get(source)?.changedAt ?? 0;
+  }
+
+  /** Something of the source does not reach the observer until somebody has said in what form. */
+  withhold(source: number, key: ObserverKey): void {
+    const withheld = this.#withheld.get(source) ?? new Set();
+    if (withheld.has(key)) return;
+    withheld.add(key);
+    this.#withheld.set(source, withheld);
+    this.#withheldPairs++;
+    const fresh = this.#fresh.get(source);
+    if (fresh === undefined) this.#fresh.set(source, new Set([key]));
+    else fresh.add(key);
+    while (this.#withheldPairs > this.#maxPairs) {
+      const [oldest] = this.#withheld.keys();
+      if (oldest === undefined) break;
+      this.#forgetWithheld(oldest);
+    }
+  }
+
+  isWithheld(source: number, key: ObserverKey): boolean {
+    return this.#withheld.get(source)?.has(key) ?? false;
+  }
+
+  /** From whom the source is withheld. */
+  withheldKeys(source: number): ReadonlySet<ObserverKey> {
+    return this.#withheld.get(source) ?? NOBODY;
+  }
+
+  withheldSources(): number[] {
+    return [...this.#withheld.keys()];
+  }
+
+  /** Nothing of the source is withheld any more. */
+  #forgetWithheld(source: number): void {
+    this.#withheldPairs -= this.withheldKeys(source).size;
+    this.#withheld.delete(source);
+    this.#fresh.delete(source);
+  }
+
+  /** Somebody is being asked about all of the source's observers. */
+  noteAsked(source: number): void {
+    this.#fresh.delete(source);
+  }
+
+  /** The question about them has been answered for these; for the others it has still to be. */
+  settleWithheld(source: number, keys: Iterable<ObserverKey>): void {
+    const withheld = this.#withheld.get(source);
+    if (withheld === undefined) return;
+    const fresh = this.#fresh.get(source);
+    for (const key of keys) {
+      if (withheld.delete(key)) this.#withheldPairs--;
+      fresh?.delete(key);
+    }
+    if (withheld.size === 0) this.#withheld.delete(source);
+    if (fresh?.size === 0) this.#fresh.delete(source);
+  }
+
+  /** Whom to ask about, each pair once. */
+  takeQuestions(): RestrictionQuestion[] {
+    if (this.#fresh.size === 0) return [];
+    const questions: RestrictionQuestion[] = [];
+    for (const [source, keys] of this.#fresh) {
+      questions.push({ source: this.#users.ids.name(source), observers: this.names(keys) });
+    }
+    this.#fresh = new Map();
+    return questions;
+  }
+
+  names(keys: Iterable<ObserverKey>): Observer[] {
+    const names: Observer[] = [];
+    for (const key of keys) names.push(typeof key === 'number' ? this.#users.ids.name(key) : key);
+    return names;
+  }
+
+  /** Those in the source's tables. */
+  answeredKeys(source: number): ObserverKey[] {
+    const answer = this.#answers.get(source);
+    const keys: ObserverKey[] = [];
+    answer?.local?.each((uid) => keys.push(uid));
+    for (const server of answer?.servers?.keys() ?? []) keys.push(server);
+    return keys;
+  }
+
+  /** The key of an observer, or null for whom there is none: a user of another server, or nobody known. */
+  keyOf(observer: Observer): ObserverKey | null {
+    if (!observer.startsWith('@')) return observer;
+    const uid = this.#users.find(observer as UserId);
+    return uid >= 0 && this.#users.isLocal(uid) ? uid : null;
+  }
+
+  /** Takes an answer over. `position`: for whom it is different, it is so from then on; `hasChanged`: whether it is, for anybody. */
+  answer(source: number, asked: readonly Observer[], given: RestrictionAnswer): void {
+    const known = this.#answers.get(source);
+    const isWhole = given.others !== null;
+    const answer: Answer =
+      known === undefined || isWhole || known.others !== UNKNOWN
+        ? { others: given.others ?? UNKNOWN, local: null, servers: null, changedAt: known?.changedAt ?? 0 }
+        : known;
+    if (known !== undefined) this.#pairs -= sizeOf(known);
+    if (isWhole) {
+      for (const [observer, form] of given.observers) if (form !== given.others) this.#put(answer, observer, form);
+    } else {
+      if (asked.length > 0) (answer.local ??= new PairTable()).reserve(asked.length);
+      for (const observer of asked) this.#put(answer, observer, given.observers.get(observer) ?? Form.FULL);
+    }
+    this.#answers.delete(source);
+    this.#answers.set(source, answer);
+    this.#pairs += sizeOf(answer);
+    for (const [oldest, old] of this.#answers) {
+      if (this.#pairs <= this.#maxPairs || oldest === source) break;
+      this.#answers.delete(oldest);
+      this.#pairs -= sizeOf(old);
+      this.#evictions++;
+    }
+  }
+
+  setChangedAt(source: number, position: number): void {
+    const answer = this.#answers.get(source);
+    if (answer !== undefined) answer.changedAt = position;
+  }
+
+  /** Nobody restricts any more. */
+  clear(): void {
+    this.#answers.clear();
+    this.#withheld.clear();
+    this.#fresh.clear();
+    this.#strays.clear();
+    this.#pairs = 0;
+    this.#withheldPairs = 0;
+  }
+
+  /** Whether an answer names the user, who would be unknown otherwise. */
+  isStray(uid: number): boolean {
+    return this.#strays.has(uid);
+  }
+
+  /** The user is forgotten as a source. */
+  forgetSource(uid: number): void {
+    const answer = this.#answers.get(uid);
+    if (answer !== undefined) {
+      this.#answers.delete(uid);
+      this.#pairs -= sizeOf(answer);
+    }
+    this.#forgetWithheld(uid);
+  }
+
+  /** The numbers of these users will be others': answers that name them are asked for again. */
+  forgetObservers(isForgotten: (uid: number) => boolean): void {
+    for (const [source, { local }] of this.#answers) {
+      let names = false;
+      local?.each((uid) => (names ||= isForgotten(uid)));
+      if (names) this.forgetSource(source);
+    }
+    for (const [source, keys] of this.#withheld) {
+      this.settleWithheld(
+        source,
+        [...keys].filter((key) => typeof key === 'number' && isForgotten(key)),
+      );
+    }
+  }
+
+  #put(answer: Answer, observer: Observer, form: Form): void {
+    if (!observer.startsWith('@')) {
+      (answer.servers ??= new Map()).set(observer, form);
+      return;
+    }
+    // A user of another server gets what their server gets.
+    if (serverNameOf(observer as UserId) !== this.#users.servers.name(OWN_SERVER)) return;
+    const known = this.#users.find(observer as UserId);
+    const uid = known >= 0 ? known : this.#users.intern(observer as UserId);
+    if (known < 0 && this.#strays.size < MAX_STRAYS) this.#strays.add(uid);
+    (answer.local ??= new PairTable()).set(uid, form);
+  }
+}
+
+const NOBODY: ReadonlySet<ObserverKey> = new Set();
+
+function sizeOf({ local, servers }: Answer): number {
+  // One for the answer itself.
+  return 1 + (local?.size ?? 0) + (servers?.size ?? 0);
+}

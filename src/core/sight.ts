@@ -1,0 +1,192 @@
+/**
+ * What an answer about restrictions changes: who loses sight of a source, who gains it, who gets it in another form, and what was
+ * withheld until somebody said.
+ *
+ * Connected observers are told at once, at one position for all; others when they come back, by the position at which the source's
+ * restrictions changed (visibility.ts). Servers are told if they share a room with the source or a router names them.
+ */
+import type { ServerName } from '../matrix/identifiers.ts';
+import type { Delivery } from './delivery.ts';
+import type { Deliveries, Observer, RestrictionAnswer, RestrictionQuestion } from './engine-api.ts';
+import { Form, isHidden, UNKNOWN } from './forms.ts';
+import type { Inboxes } from './inboxes.ts';
+import type { Observers } from './observers.ts';
+import type { Positions } from './positions.ts';
+import type { ObserverKey, Restrictions } from './restrictions.ts';
+import type { ServerDelivery } from './server-delivery.ts';
+import type { Turn } from './turn.ts';
+import type { UserTable } from './user-table.ts';
+import type { Visibility } from './visibility.ts';
+
+export interface SightParts {
+  readonly users: UserTable;
+  readonly observers: Observers;
+  readonly inboxes: Inboxes;
+  readonly positions: Positions;
+  readonly restrictions: Restrictions;
+  readonly visibility: Visibility;
+  readonly delivery: Delivery;
+  readonly servers: ServerDelivery;
+  readonly turn: Turn;
+}
+
+/** What becomes of one observer's sight of a source. */
+type Change = 'none' | 'tell' | 'lose';
+
+const NOBODY: readonly Observer[] = [];
+const NO_RESTRICTION: RestrictionAnswer = { others: Form.FULL, observers: new Map() };
+
+export class Sight {
+  readonly #parts: SightParts;
+  readonly #tellsLoss: boolean;
+  readonly #startPosition: number;
+
+  constructor(parts: SightParts, tellsLoss: boolean) {
+    this.#parts = parts;
+    this.#tellsLoss = tellsLoss;
+    this.#startPosition = parts.positions.allocated;
+  }
+
+  /** Modules restrict from now on, or none does any more: then everything is given that was kept back. */
+  setRestricting(isRestricting: boolean): Deliveries {
+    const { delivery, positions, restrictions } = this.#parts;
+    delivery.begin();
+    if (isRestricting && !restrictions.isOn) {
+      restrictions.isOn = true;
+      restrictions.onSince = this.#hasBegun ? positions.next() : this.#startPosition;
+    } else if (!isRestricting && restrictions.isOn) {
+      for (const source of new Set([...restrictions.sources(), ...restrictions.withheldSources()])) {
+        this.#apply(source, NOBODY, NO_RESTRICTION);
+      }
+      restrictions.isOn = false;
+      restrictions.clear();
+    }
+    return delivery.finishFresh();
+  }
+
+  /** Whether anybody may have been told anything since the start. */
+  get #hasBegun(): boolean {
+    const { observers, positions } = this.#parts;
+    return observers.bound > 0 || positions.allocated > this.#startPosition;
+  }
+
+  restrict(source: number, asked: readonly Observer[], answer: RestrictionAnswer): Deliveries {
+    const { delivery, restrictions } = this.#parts;
+    delivery.begin();
+    if (restrictions.isOn) this.#apply(source, asked, answer);
+    return delivery.finishFresh();
+  }
+
+  /** Everybody whom an answer about the source concerns now; null for nobody. */
+  questionAbout(source: number): RestrictionQuestion | null {
+    const { restrictions, users } = this.#parts;
+    const keys = this.#audienceOf(source);
+    for (const key of restrictions.answeredKeys(source)) keys.add(key);
+    for (const key of restrictions.withheldKeys(source)) keys.add(key);
+    restrictions.noteAsked(source);
+    keys.delete(source);
+    return keys.size === 0 ? null : { source: users.ids.name(source), observers: restrictions.names(keys) };
+  }
+
+  /** Sources that a local observer would see if somebody said in what form. */
+  questionsFor(observer: number): RestrictionQuestion[] {
+    const { users, visibility } = this.#parts;
+    const questions: RestrictionQuestion[] = [];
+    const observers = [users.ids.name(observer)];
+    visibility.eachInSight(observer, (uid, _position, _own, form) => {
+      if (form === UNKNOWN) questions.push({ source: users.ids.name(uid), observers });
+    });
+    return questions;
+  }
+
+  #apply(source: number, asked: readonly Observer[], answer: RestrictionAnswer): void {
+    const { restrictions } = this.#parts;
+    const wasAboutEverybody = restrictions.isAboutEverybody(source);
+    const keys = new Set<ObserverKey>();
+    for (const observer of asked) {
+      const key = restrictions.keyOf(observer);
+      if (key !== null) keys.add(key);
+    }
+    if (answer.others !== null || wasAboutEverybody) {
+      for (const key of this.#audienceOf(source)) keys.add(key);
+      for (const key of restrictions.answeredKeys(source)) keys.add(key);
+    }
+    // What is withheld of this source has been answered, too.
+    if (answer.others !== null) for (const key of restrictions.withheldKeys(source)) keys.add(key);
+    keys.delete(source);
+    const before = new Map<ObserverKey, Form>();
+    for (const key of keys) before.set(key, restrictions.formOfKey(source, key));
+    restrictions.answer(source, asked, answer);
+    this.#tell(source, before);
+    restrictions.settleWithheld(source, keys);
+  }
+
+  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>): void {
+    const { delivery, observers, positions, restrictions, servers, turn } = this.#parts;
+    let hasChanged = false;
+    const position = positions.next();
+    for (const [key, was] of before) {
+      const form = restrictions.formOfKey(source, key);
+      // Asked about before, or not, and free then and now.
+      if (form === was && !restrictions.isWithheld(source, key)) continue;
+      if (form !== was && !(was === UNKNOWN && form === Form.FULL)) hasChanged = true;
+      if (form === UNKNOWN) continue;
+      const isSeen = typeof key === 'number' ? this.#wouldSee(key, source) : this.#isToldOf(key, source);
+      if (!isSeen) continue;
+      const change = this.#changeOf(source, key, was, form);
+      if (change === 'none') continue;
+      if (typeof key === 'string') {
+        if (change === 'tell') servers.tell(key, source, turn.shownRecord(source));
+        else servers.tellOffline(key, turn.shownRecord(source));
+        continue;
+      }
+      const slot = observers.slotOf(key);
+      if (change === 'lose') delivery.tellOffline(key, source, position);
+      if (slot >= 0) delivery.pushFresh(slot, position, source);
+    }
+    if (hasChanged) restrictions.setChangedAt(source, position);
+  }
+
+  #changeOf(source: number, key: ObserverKey, was: Form, form: Form): Change {
+    const isOffline = this.#parts.turn.isShownOffline(source);
+    if (was === UNKNOWN) {
+      if (isHidden(form)) return this.#sawBefore(key) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
+      return this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
+    }
+    if (isHidden(form)) return !isHidden(was) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
+    // Whoever has not seen the source takes them to be offline.
+    return isHidden(was) && isOffline ? 'none' : 'tell';
+  }
+
+  /** Whether an observer may have been told of the source before anything was restricted: not since it was. */
+  #sawBefore(key: ObserverKey): boolean {
+    const { inboxes, observers, restrictions } = this.#parts;
+    if (typeof key === 'string') return restrictions.onSince > this.#startPosition;
+    const slot = observers.slotOf(key);
+    return slot >= 0 && (inboxes.openedAt[slot] as number) < restrictions.onSince;
+  }
+
+  #isLossTold(form: Form): boolean {
+    return this.#tellsLoss || (form & Form.DENIED) === 0;
+  }
+
+  #wouldSee(observer: number, source: number): boolean {
+    return this.#parts.visibility.wouldSee(observer, source);
+  }
+
+  /** What was withheld from a server was meant for it. */
+  #isToldOf(server: ServerName, source: number): boolean {
+    const { restrictions, servers } = this.#parts;
+    return servers.isToldOf(server, source) || restrictions.isWithheld(source, server);
+  }
+
+  /** Connected local users who would see the source, and servers that are told of them. */
+  #audienceOf(source: number): Set<ObserverKey> {
+    const { observers, servers, visibility } = this.#parts;
+    const keys = new Set<ObserverKey>();
+    visibility.eachConnectedObserver(source, (slot) => keys.add(observers.uid[slot] as number));
+    for (const server of servers.serversOf(source)) keys.add(server);
+    for (const server of servers.routedOf(source)) keys.add(server);
+    return keys;
+  }
+}
