@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import type { RoomId } from '../matrix/identifiers.ts';
 import { isRoomId } from '../matrix/identifiers.ts';
+import { buildAdminApi, type Environment } from './build-admin-api.ts';
 import { buildFederation } from './build-federation.ts';
 import { certificateProblem } from './certificate-problem.ts';
 import type { Config, ModuleConfig, PresenceConfig, RateLimit } from './config.ts';
@@ -18,6 +19,7 @@ export interface BuildContext {
   readonly dir: string;
   /** Reads a small text file; throws what `node:fs` throws. */
   readonly readText: (path: string) => string;
+  readonly environment: Environment;
 }
 
 export interface Built {
@@ -26,8 +28,12 @@ export interface Built {
   readonly warnings: readonly Finding[];
 }
 
-export function buildConfig(parsed: ParsedFile, { file, dir, readText }: BuildContext): Built {
+export function buildConfig(parsed: ParsedFile, { file, dir, readText, environment }: BuildContext): Built {
   const { listeners, errors, warnings } = readListeners(parsed);
+
+  const admin = buildAdminApi(parsed, dir, environment);
+  errors.push(...admin.errors);
+  warnings.push(...admin.warnings);
 
   const readFile = (key: keyof ParsedFile & string, path: string): string => {
     try {
@@ -76,6 +82,7 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText }: BuildCo
       loginFailedAttempts: buildRate(parsed.rc_login.failed_attempts),
       registration: buildRate(parsed.rc_registration),
     },
+    adminApi: admin.adminApi,
     federation: listeners.some(({ resources }) => resources.includes('federation'))
       ? buildFederation(parsed, {
           dir,
@@ -129,6 +136,7 @@ function buildModules({ modules, presence, module_callbacks: defaults }: ParsedF
         failuresBeforeRest: own?.failures_before_rest ?? defaults.failures_before_rest,
         restMs: own?.rest ?? defaults.rest,
         maxEntries: own?.max_entries ?? defaults.max_entries,
+        onFailure: own?.on_failure ?? defaults.on_failure,
       },
       path,
     };

@@ -25,6 +25,8 @@ export interface Config {
     readonly sharedSecret: string | null;
   };
   readonly rateLimits: RateLimits;
+  /** Null if no listener has the resource `admin`. */
+  readonly adminApi: AdminApiConfig | null;
   /** Null if no listener has the resource `federation`: nothing is sent to other servers then, and nothing taken from them. */
   readonly federation: FederationConfig | null;
   /** Whether `/.well-known/matrix/server` is served. */
@@ -50,6 +52,14 @@ export interface ListenerConfig {
   readonly xForwarded: boolean;
   /** Sorted, each once; `health` is always among them. */
   readonly resources: readonly ResourceName[];
+}
+
+/** At least one of the two is not null. */
+export interface AdminApiConfig {
+  /** Of the environment: wins over the file. */
+  readonly token: string | null;
+  /** Absolute. */
+  readonly tokenPath: string | null;
 }
 
 export interface DatabaseConfig {
@@ -82,6 +92,7 @@ export interface ModuleConfig {
     readonly failuresBeforeRest: number;
     readonly restMs: number;
     readonly maxEntries: number;
+    readonly onFailure: 'deny' | 'allow';
   };
   /** Where the entry stands in the file: `['modules', 0]`, or `['presence', 'presence_router']`. */
   readonly path: ConfigPath;

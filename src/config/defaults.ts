@@ -22,7 +22,7 @@ export const DEFAULTS = {
     login_failed_attempts: { per_second: 0.17, burst_count: 3 },
     registration: { per_second: 0.17, burst_count: 3 },
   },
-  module_callbacks: { timeout: '2s', failures_before_rest: 5, rest: '30s', max_entries: 100_000 },
+  module_callbacks: { timeout: '2s', failures_before_rest: 5, rest: '30s', max_entries: 100_000, on_failure: 'deny' },
   max_request_size: '1M',
   log: { level: 'info', format: 'auto' },
   limits: {

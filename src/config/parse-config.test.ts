@@ -1,23 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { createAuthority } from '../../test/support/certificates.ts';
+import type { Environment } from './build-admin-api.ts';
 import type { Config } from './config.ts';
 import { parseConfig } from './parse-config.ts';
 import { ConfigFileError, formatProblem } from './problems.ts';
 
 const FILE = '/etc/thalamus/thalamus.yaml';
 
-function parse(text: string, files: Record<string, string> = {}) {
+function parse(text: string, files: Record<string, string> = {}, environment: Environment = {}) {
   const readText = (path: string): string => {
     const content = files[path];
     if (content === undefined) throw new Error(`ENOENT: no such file or directory, open '${path}'`);
     return content;
   };
-  return parseConfig(text, { file: FILE, fileName: 'thalamus.yaml', readText });
+  return parseConfig(text, { file: FILE, fileName: 'thalamus.yaml', readText, environment });
 }
 
-function problemsOf(text: string): string[] {
+function problemsOf(text: string, environment: Environment = {}): string[] {
   try {
-    parse(text);
+    parse(text, {}, environment);
   } catch (error) {
     if (error instanceof ConfigFileError) return error.message.split('\n');
     throw error;
@@ -297,11 +298,11 @@ describe('modules', () => {
 
   it('lets an entry have its own callback limits, and the top level the rest', () => {
     const { config } = parse(
-      'server_name: a.org\nmodule_callbacks: {timeout: 1s, rest: 9s}\nmodules: [{module: ./a.ts}, {module: ./b.ts, module_callbacks: {timeout: 50}}]',
+      'server_name: a.org\nmodule_callbacks: {timeout: 1s, rest: 9s}\nmodules: [{module: ./a.ts}, {module: ./b.ts, module_callbacks: {timeout: 50, on_failure: allow}}]',
     );
     expect(config.modules.map(({ callbacks }) => callbacks)).toEqual([
-      { timeoutMs: 1000, failuresBeforeRest: 5, restMs: 9000, maxEntries: 100_000 },
-      { timeoutMs: 50, failuresBeforeRest: 5, restMs: 9000, maxEntries: 100_000 },
+      { timeoutMs: 1000, failuresBeforeRest: 5, restMs: 9000, maxEntries: 100_000, onFailure: 'deny' },
+      { timeoutMs: 50, failuresBeforeRest: 5, restMs: 9000, maxEntries: 100_000, onFailure: 'allow' },
     ]);
   });
 
@@ -374,26 +375,67 @@ describe('keys of later modes', () => {
     expect(problemsOf(text('main'))).toEqual([]);
   });
 
-  it('do not open a listener with nothing but admin', () => {
-    const text = [
-      'server_name: a.org',
-      'listeners:',
-      '  - {port: 8448, resources: [{names: [admin]}]}',
-      '  - {port: 8008, resources: [{names: [client, admin]}]}',
-    ].join('\n');
-    expect(parse(text).config.listeners.map(({ port, resources }) => [port, resources])).toEqual([
-      [8008, ['client', 'health']],
+  it('refuse to leave nothing that listens', () => {
+    expect(problemsOf('server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [media]}]}]')).toEqual([
+      'thalamus.yaml:2:12: listeners: nothing would listen: no listener has a resource that works in this version (admin, client, federation, health or metrics)',
     ]);
-    expect(warningsOf(text)).toEqual([
-      'thalamus.yaml:3:5: listeners[0]: has only admin, which has no effect in this version; this listener is not opened',
-      'thalamus.yaml:4:29: listeners[1].resources: the resource admin has no effect in this version',
+  });
+});
+
+describe('the admin API', () => {
+  const listening = (more = '', addresses = '[127.0.0.1, "::1", localhost]'): string =>
+    `server_name: a.org\nlisteners:\n  - {port: 8008, bind_addresses: ${addresses}, resources: [{names: [admin]}]${more}}`;
+  const withFile = '\nadmin_api: {token_path: admin.token}';
+  const TOKEN = '0123456789abcdef';
+  const adminOf = (text: string, token?: string) => {
+    const { config, warnings } = parse(text, {}, { THALAMUS_ADMIN_TOKEN: token });
+    return { ...config.adminApi, warnings: warnings.map((problem) => formatProblem('thalamus.yaml', problem)) };
+  };
+
+  it('is off unless a listener has it, and says so where its key is set', () => {
+    expect(parse(`server_name: a.org`, {}, { THALAMUS_ADMIN_TOKEN: 'x' }).config.adminApi).toBeNull();
+    expect(warningsOf(`server_name: a.org${withFile}`)).toEqual([
+      'thalamus.yaml:2:12: admin_api: has no effect: no listener has the resource admin',
     ]);
   });
 
-  it('refuse to leave nothing that listens', () => {
-    expect(problemsOf('server_name: a.org\nlisteners: [{port: 8448, resources: [{names: [admin]}]}]')).toEqual([
-      'thalamus.yaml:2:12: listeners: nothing would listen: no listener has a resource that works in this version (client, federation, health or metrics)',
+  it('is served with a token, of a file or of the environment, which wins', () => {
+    expect(adminOf(listening() + withFile)).toEqual({
+      token: null,
+      tokenPath: '/etc/thalamus/admin.token',
+      warnings: [],
+    });
+    expect(adminOf(listening(), ` ${TOKEN}\n`)).toEqual({ token: TOKEN, tokenPath: null, warnings: [] });
+    expect(adminOf(listening() + withFile, TOKEN)).toMatchObject({ token: TOKEN });
+    expect(adminOf(listening() + withFile, '')).toMatchObject({ token: null });
+    expect(parse(listening() + withFile).config.listeners).toMatchObject([{ resources: ['admin', 'health'] }]);
+  });
+
+  it('is refused without a token, and with one that is none', () => {
+    expect(problemsOf(listening())).toEqual([
+      'thalamus.yaml:3:76: listeners[0].resources: the resource admin needs a token: name a file for it in admin_api.token_path, or set THALAMUS_ADMIN_TOKEN',
     ]);
+    const problemsWith = (token: string) => problemsOf(listening(), { THALAMUS_ADMIN_TOKEN: token });
+    expect(problemsWith(TOKEN.slice(1))).toEqual([
+      'thalamus.yaml:1:1: admin_api: the environment variable THALAMUS_ADMIN_TOKEN is too short for a token: it must have 16 characters at least',
+    ]);
+    expect(problemsWith(`${TOKEN} ${TOKEN}`)[0]).toContain('without spaces');
+    expect(problemsWith(`${TOKEN}ä`)[0]).toContain('is no token');
+    expect(problemsWith('x'.repeat(1001))[0]).toContain('too long');
+    expect(problemsWith(TOKEN)).toEqual([]);
+  });
+
+  it('gets a warning where others can listen in', () => {
+    const warning =
+      'the admin API is open to other machines without TLS, so its token can be read on the way; serve it on 127.0.0.1, or with tls: true';
+    for (const addresses of ['[127.0.0.1, 10.0.0.1]', '["::"]', '[0.0.0.0]', '[example.org]']) {
+      expect(adminOf(listening('', addresses) + withFile).warnings).toEqual([expect.stringContaining(warning)]);
+    }
+    const everywhere = `server_name: a.org\nlisteners: [{port: 1, resources: [{names: [admin]}]}]${withFile}`;
+    expect(adminOf(everywhere).warnings).toHaveLength(1);
+    const tls = `\ntls_certificate_path: c.pem\ntls_private_key_path: k.pem${withFile}`;
+    const files = { '/etc/thalamus/c.pem': 'x', '/etc/thalamus/k.pem': 'x' };
+    expect(parse(listening(', tls: true', '["::"]') + tls, files).warnings).toEqual([]);
   });
 });
 

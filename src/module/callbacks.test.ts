@@ -1,11 +1,15 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { CALLBACK_POINTS, PRESENCE_ALL_USERS, PresenceState } from './index.ts';
+import { CALLBACK_POINTS, EVERYBODY_ELSE, PRESENCE_ALL_USERS, PresenceState } from './index.ts';
 import type {
   CallbackName,
   ModuleApi,
   ModuleClass,
   ModuleObject,
+  Observer,
   PresenceRouterCallbacks,
+  Restriction,
+  RestrictionCallback,
+  Restrictions,
   UserId,
   UserPresenceState,
 } from './index.ts';
@@ -29,7 +33,7 @@ class Router {
 describe('the module kit', () => {
   it('has one row for each callback', () => {
     expectTypeOf<keyof typeof CALLBACK_POINTS>().toEqualTypeOf<CallbackName>();
-    expect(Object.keys(CALLBACK_POINTS)).toEqual(['getUsersForStates', 'getInterestedUsers']);
+    expect(Object.keys(CALLBACK_POINTS)).toEqual(['getUsersForStates', 'getInterestedUsers', 'getRestrictions']);
   });
 
   it("says ALL in the reference server's word", () => {
@@ -58,5 +62,42 @@ describe('the module kit', () => {
     const half: ModuleObject = { getUsersForStates: () => new Map() };
 
     expect(Object.keys(half)).toEqual(['getUsersForStates']);
+  });
+
+  it('takes getRestrictions alone, or with the pair, but not with half of it', () => {
+    const register: ModuleApi['registerPresenceRouterCallbacks'] = () => undefined;
+    const getRestrictions = (_source: UserId, observers: readonly Observer[]): Restrictions =>
+      new Map(observers.map((observer) => [observer, 'deny']));
+
+    register({ getRestrictions });
+    register({ getUsersForStates: () => new Map(), getInterestedUsers: () => [], getRestrictions });
+    // @ts-expect-error getInterestedUsers is missing
+    register({ getUsersForStates: () => new Map(), getRestrictions });
+    // @ts-expect-error getUsersForStates is missing
+    register({ getInterestedUsers: () => [], getRestrictions });
+    // @ts-expect-error a number restricts nobody
+    register({ getRestrictions: () => 7 });
+
+    const restricts: ModuleObject = { getRestrictions };
+    const all: PresenceRouterCallbacks = {
+      getUsersForStates: () => new Map(),
+      getInterestedUsers: () => [],
+      getRestrictions,
+    };
+    expect([restricts, all].map((callbacks) => callbacks.getRestrictions)).toEqual([getRestrictions, getRestrictions]);
+  });
+
+  it('has a restriction say what it is to be called with, and what with whom', () => {
+    expectTypeOf<'deny' | 'offline'>().toExtend<Restriction>();
+    expectTypeOf({ hide: new Set(['last_active_ago', 'status_msg'] as const) }).toExtend<Restriction>();
+    expectTypeOf({ hide: ['state'] as const }).not.toExtend<Restriction>();
+    expectTypeOf<undefined | null | 'deny'>().toExtend<Restrictions>();
+    expectTypeOf({ '@a:test': 'deny', island: null, [EVERYBODY_ELSE]: { hide: [] } } as const).toExtend<Restrictions>();
+    expectTypeOf(new Map<UserId | '*', 'deny' | null>()).toExtend<Restrictions>();
+    expectTypeOf(async () => new Map([['island', 'offline' as const]])).toExtend<
+      RestrictionCallback['getRestrictions']
+    >();
+    expectTypeOf<7>().not.toExtend<Restrictions>();
+    expect(EVERYBODY_ELSE).toBe('*');
   });
 });

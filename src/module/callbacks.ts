@@ -5,7 +5,7 @@
  * complains when it and `PresenceRouterCallbacks` differ.
  */
 import type { UserPresenceState } from '../core/user-presence-state.ts';
-import type { UserId } from '../matrix/identifiers.ts';
+import type { ServerName, UserId } from '../matrix/identifiers.ts';
 
 /**
  * Answer of `getInterestedUsers` that means: every user this server knows, local or remote.
@@ -54,7 +54,96 @@ export type RoutedUpdate = Pick<UserPresenceState, 'userId'>;
 export type InterestedUsers = Iterable<UserId> | PresenceAllUsers;
 
 /**
- * The two presence router callbacks. They are two views of one relation, so both are registered, or neither.
+ * Who may get presence: a local user, or another server, which stands for all of its users. Ids of users begin with `@`, names of servers
+ * never do.
+ *
+ * @since 0.1
+ */
+export type Observer = UserId | ServerName;
+
+/** What can be kept back of a presence event. @since 0.1 */
+export type HideableField = 'last_active_ago' | 'currently_active' | 'status_msg';
+
+/**
+ * What an observer does not get of a source's presence.
+ *
+ * - `'deny'`: they do not see the source at all, as if they had nothing to do with each other.
+ * - `'offline'`: the source is offline to them, whatever it does.
+ * - `{ hide }`: they see the source without these fields.
+ *
+ * Several add up: denying wins, then offline; hidden fields unite.
+ *
+ * @since 0.1
+ */
+export type Restriction = 'deny' | 'offline' | { readonly hide: Iterable<HideableField> };
+
+/** The key of `Restrictions` that stands for everybody it does not name, asked about or not. @since 0.1 */
+export const EVERYBODY_ELSE = '*';
+/** @since 0.1 */
+export type EverybodyElse = typeof EVERYBODY_ELSE;
+
+/**
+ * What `getRestrictions` returns.
+ *
+ * - Nothing (`undefined`, `null`): no restriction for anybody, asked about or not.
+ * - A `Restriction`: for everybody, asked about or not.
+ * - A `Map`, or a plain object, from observer to restriction (or `null` for none): about the observers asked about. Those it does not name get
+ *   everything. With the key `EVERYBODY_ELSE` it is about everybody else, too, asked about or not.
+ *
+ * What is about everybody costs one call for a source, however many observers there are: the server does not ask again until
+ * `invalidateRestrictions`.
+ *
+ * @example
+ * ```ts
+ * 'offline'
+ * { hide: ['last_active_ago', 'status_msg'] }
+ * new Map([['@ex:example.org', 'deny'], ['matrix.org', { hide: ['status_msg'] }]])
+ * new Map([['@friend:example.org', null], [EVERYBODY_ELSE, 'deny']])
+ * ```
+ * @since 0.1
+ */
+export type Restrictions =
+  | void
+  | null
+  | undefined
+  | Restriction
+  | ReadonlyMap<Observer | EverybodyElse, Restriction | null | undefined>
+  | Readonly<Record<Observer | EverybodyElse, Restriction | null | undefined>>;
+
+/**
+ * The third callback: it keeps presence back, from whomever it would reach by a shared room or by any module.
+ *
+ * Optional beside the pair of `PresenceRouterCallbacks`, and possible without it: a module that only restricts.
+ *
+ * @example
+ * ```ts
+ * api.registerPresenceRouterCallbacks({
+ *   getRestrictions: (source) => (this.#onLeave.has(source) ? 'offline' : null),
+ * });
+ * ```
+ * @since 0.1
+ */
+export interface RestrictionCallback {
+  /**
+   * Tells which of these observers must not get the source's presence, or get less of it.
+   *
+   * Called before anything of the source reaches an observer about whom no answer is known yet, on every path; what may not be told yet
+   * waits. Answers are kept until `invalidateRestrictions`. If the call fails, the module's last answer stands; without one
+   * `module_callbacks.on_failure` decides: `deny` unless the configuration says `allow`.
+   *
+   * @param source - whose presence it is: a local or remote user
+   * @param observers - frozen, without duplicates, never the source itself: local users and other servers
+   */
+  getRestrictions(
+    source: UserId,
+    observers: readonly Observer[],
+    context: CallbackContext,
+  ): Restrictions | Promise<Restrictions>;
+}
+
+/**
+ * The two presence router callbacks. They are two views of one relation, so both are registered, or neither; `getRestrictions` may be
+ * with them.
  *
  * Either may return its answer or a promise of it. An answer at once is cheaper; a promise has a deadline (2 s unless the
  * configuration says otherwise), after which `context.signal` aborts and the answer is ignored.
@@ -68,7 +157,7 @@ export type InterestedUsers = Iterable<UserId> | PresenceAllUsers;
  * ```
  * @since 0.1
  */
-export interface PresenceRouterCallbacks {
+export interface PresenceRouterCallbacks extends Partial<RestrictionCallback> {
   /**
    * Tells who gets these updates in addition to those who get them anyway.
    *
@@ -89,8 +178,8 @@ export interface PresenceRouterCallbacks {
   getInterestedUsers(userId: UserId, context: CallbackContext): InterestedUsers | Promise<InterestedUsers>;
 }
 
-/** Registering nothing: allowed, and without effect. @since 0.1 */
-export interface NoPresenceRouterCallbacks {
+/** Registering without the pair: `getRestrictions` alone, or nothing, which is allowed and without effect. @since 0.1 */
+export interface NoPresenceRouterCallbacks extends Partial<RestrictionCallback> {
   readonly getUsersForStates?: undefined;
   readonly getInterestedUsers?: undefined;
 }
@@ -100,10 +189,11 @@ export interface CallbackPoint {
   /**
    * `merge`: every module is asked, in configuration order, and the answers are united.
    * `mergeUntilAll`: the same, but the first `PRESENCE_ALL_USERS` ends it.
+   * `restrict`: every module is asked, all at the same time, and the restrictions add up.
    */
-  readonly kind: 'merge' | 'mergeUntilAll';
-  /** The name in the reference server's module API. */
-  readonly synapseName: string;
+  readonly kind: 'merge' | 'mergeUntilAll' | 'restrict';
+  /** The name in the reference server's module API; null for what only this server has. */
+  readonly synapseName: string | null;
 }
 
 /** @since 0.1 */
@@ -113,4 +203,5 @@ export type CallbackName = keyof PresenceRouterCallbacks;
 export const CALLBACK_POINTS = {
   getUsersForStates: { kind: 'merge', synapseName: 'get_users_for_states' },
   getInterestedUsers: { kind: 'mergeUntilAll', synapseName: 'get_interested_users' },
+  getRestrictions: { kind: 'restrict', synapseName: null },
 } as const satisfies Record<CallbackName, CallbackPoint>;

@@ -27,12 +27,13 @@ export interface ModuleApi {
   readonly logger: ModuleLogger;
 
   /**
-   * Registers the two callbacks: both or neither. Registering again adds a further pair, which is asked after the first.
+   * Registers the two callbacks that add observers, both or neither, and `getRestrictions`, which keeps presence back, with them or alone.
+   * Registering again adds further ones, which are asked after the first.
    *
    * Possible until the constructor (or the promise that `setup` returns) is done; the order of all callbacks is then final.
    * Pass an object rather than single methods, so that `this` is right inside: usually the module itself.
    *
-   * @throws TypeError if only one of the two is given, or something that is not a function
+   * @throws TypeError if only one of the pair is given, or something that is not a function
    * @example
    * ```ts
    * constructor(config: Config, api: ModuleApi) {
@@ -78,6 +79,33 @@ export interface ModuleApi {
    * @throws TypeError for something that is not a user id
    */
   invalidateInterestedUsers(users?: Iterable<UserId>): void;
+
+  /**
+   * Asks `getUsersForStates` again about the present state of these users: its answer replaces the last one. Local users whom it names no
+   * more lose sight; the servers of all other users it names get the state.
+   *
+   * Call it, after `invalidateInterestedUsers`, when the data behind the callback changes. `ObserverRelation` does both.
+   *
+   * @param sources - local or remote users
+   * @throws TypeError for something that is not a user id
+   */
+  invalidateUsersForStates(sources: Iterable<UserId>): void;
+
+  /**
+   * Asks `getRestrictions` again about the presence of these users, or of all: what is denied from now on is taken away at once, what is
+   * allowed is given.
+   *
+   * Call it when the data behind the callback changes. Until the new answer is there, the old one stands.
+   *
+   * @param sources - local or remote users
+   * @throws TypeError for something that is not a user id
+   * @example
+   * ```ts
+   * this.#onLeave.add(userId);
+   * api.invalidateRestrictions([userId]);
+   * ```
+   */
+  invalidateRestrictions(sources?: Iterable<UserId>): void;
 
   /** Whether a user id (or any id with a server name after its first colon) belongs to this server. */
   isMine(id: string): boolean;

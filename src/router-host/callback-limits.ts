@@ -10,6 +10,8 @@ export interface CallbackLimits {
   readonly restMs: number;
   /** Entries of one answer that are looked at; what comes after them is dropped. @default 100,000 */
   readonly maxEntries: number;
+  /** What holds where `getRestrictions` fails and has never said anything. @default 'deny' */
+  readonly onFailure: 'deny' | 'allow';
 }
 
 export const DEFAULT_CALLBACK_LIMITS: CallbackLimits = {
@@ -17,4 +19,5 @@ export const DEFAULT_CALLBACK_LIMITS: CallbackLimits = {
   failuresBeforeRest: 5,
   restMs: 30_000,
   maxEntries: 100_000,
+  onFailure: 'deny',
 };

@@ -19,7 +19,16 @@ import { BLOCKED_MS } from './watchdog.ts';
 import { within } from './within.ts';
 
 /** Why an entry of an answer was dropped. */
-export type DropReason = 'user_id' | 'not_in_batch' | 'not_iterable' | 'not_an_update' | 'threw' | 'too_many';
+export type DropReason =
+  | 'user_id'
+  | 'not_in_batch'
+  | 'not_iterable'
+  | 'not_an_update'
+  | 'not_an_observer'
+  | 'remote_user'
+  | 'not_a_restriction'
+  | 'threw'
+  | 'too_many';
 /** Counts a dropped entry. `value` is what was wrong, or what was thrown; the log shows the first one of each reason. */
 export type Drop = (reason: DropReason, value?: unknown) => void;
 
@@ -113,7 +122,10 @@ export class CallbackRunner<Argument, Answer> {
     try {
       await within(settled, timeoutMs, this.#options.callback);
     } catch {
-      this.#host.logger.warn({ ...this.#labels }, 'a callback of a module still runs; its module is taken down all the same');
+      this.#host.logger.warn(
+        { ...this.#labels },
+        'a callback of a module still runs; its module is taken down all the same',
+      );
     }
   }
 

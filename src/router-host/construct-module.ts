@@ -1,9 +1,9 @@
 /**
  * Second phase of one module: construct it, with its configuration and its `api`, whatever form it is written in.
  */
-import type { PresenceRouterCallbacks } from '../module/callbacks.ts';
 import type { ModuleApi } from '../module/module-api.ts';
 import type { ModuleClass, ModuleDefinition, ModuleFunction, ModuleObject } from '../module/module-kinds.ts';
+import { CALLBACK_NAMES } from './near-misses.ts';
 
 /**
  * Returns the module's instance: what is disposed of at shutdown. A function, and `setup` of an object, may return callbacks; so
@@ -25,8 +25,8 @@ export async function constructModule(definition: ModuleDefinition, config: unkn
 
 /** An object without callbacks is no reason to complain; half a pair is, and is found where it is registered. */
 export function registerFrom(from: unknown, api: ModuleApi): unknown {
-  if (typeof from === 'object' && from !== null && ('getUsersForStates' in from || 'getInterestedUsers' in from)) {
-    api.registerPresenceRouterCallbacks(from as PresenceRouterCallbacks);
+  if (typeof from === 'object' && from !== null && CALLBACK_NAMES.some((name) => name in from)) {
+    api.registerPresenceRouterCallbacks(from);
   }
   return from;
 }

@@ -23,7 +23,7 @@ function makeApi(more: Partial<ModuleServices> = {}) {
     background,
     webResources: new WebResources(host.context),
     register: () => undefined,
-    onNoPair: () => undefined,
+    onNoCallbacks: () => undefined,
     onHalfPair: () => undefined,
     assertConstructing: () => undefined,
   });
@@ -60,6 +60,31 @@ describe('invalidateInterestedUsers', () => {
     expect(forgetObservers.mock.calls).toEqual([[['@a:test']], [undefined]]);
     expect(presence.invalidateInterestedUsers.mock.calls).toEqual([[['@a:test']], [undefined]]);
     expect(() => api.invalidateInterestedUsers(['a'] as never)).toThrow('"a" is not a user id');
+  });
+});
+
+describe('invalidateUsersForStates', () => {
+  it('has the sources asked about again', () => {
+    const { api, presence } = makeApi();
+    api.invalidateUsersForStates(new Set<UserId>(['@a:test', '@b:island']));
+    expect(presence.invalidateUsersForStates.mock.calls).toEqual([[['@a:test', '@b:island']]]);
+    expect(() => api.invalidateUsersForStates(['island' as never])).toThrow(
+      'invalidateUsersForStates: "island" is not a user id',
+    );
+  });
+});
+
+describe('invalidateRestrictions', () => {
+  it('has the sources asked about again, without forgetting what stands if that fails', () => {
+    const { api, presence, forgetObservers } = makeApi();
+    api.invalidateRestrictions(new Set<UserId>(['@a:test', '@b:island']));
+    api.invalidateRestrictions();
+    expect(presence.invalidateRestrictions.mock.calls).toEqual([[['@a:test', '@b:island']], [undefined]]);
+    expect(forgetObservers).not.toHaveBeenCalled();
+    expect(() => api.invalidateRestrictions(['island' as never])).toThrow(
+      'invalidateRestrictions: "island" is not a user id',
+    );
+    expect(presence.invalidateRestrictions).toHaveBeenCalledTimes(2);
   });
 });
 

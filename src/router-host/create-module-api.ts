@@ -13,7 +13,7 @@ import { checkDelay, checkFunction, checkUserId, checkUsers } from './check-argu
 import { show } from './describe-value.ts';
 import type { HostContext } from './host-context.ts';
 import type { AccountLookups, ModuleServices } from './module-services.ts';
-import { CALLBACK_NAMES, nearMisses } from './near-misses.ts';
+import { CALLBACK_NAMES, nearMisses, PAIR_NAMES } from './near-misses.ts';
 import type { PresenceRouter } from './presence-router.ts';
 import type { WebResources } from './web-resources.ts';
 
@@ -24,10 +24,10 @@ export interface ModuleApiParts {
   readonly router: PresenceRouter;
   readonly background: BackgroundCalls;
   readonly webResources: Pick<WebResources, 'register'>;
-  /** Registers a complete pair. */
-  readonly register: (callbacks: PresenceRouterCallbacks) => void;
+  /** Registers a complete pair, a callback that restricts, or all three. */
+  readonly register: (callbacks: PresenceRouterCallbacks | NoPresenceRouterCallbacks) => void;
   /** Told of an object without callbacks that was registered all the same. */
-  readonly onNoPair: (callbacks: NoPresenceRouterCallbacks) => void;
+  readonly onNoCallbacks: (callbacks: object) => void;
   /** Told of half a pair, also when the module catches the error. */
   readonly onHalfPair: (message: string) => void;
   /** Throws when the module is constructed: what has to be final by then cannot be changed. */
@@ -50,9 +50,8 @@ export function createModuleApi(parts: ModuleApiParts): ModuleApi {
 
     registerPresenceRouterCallbacks(callbacks) {
       parts.assertConstructing('registerPresenceRouterCallbacks');
-      const pair = checkPair(callbacks, parts.onHalfPair);
-      if (pair === null) parts.onNoPair(callbacks as NoPresenceRouterCallbacks);
-      else parts.register(pair);
+      if (checkCallbacks(callbacks, parts.onHalfPair)) parts.register(callbacks);
+      else parts.onNoCallbacks(callbacks);
     },
     sendLocalOnlinePresenceTo: async (users) => presence.sendLocalOnlinePresenceTo(users),
     setPresenceForUsers: async (users) => presence.setPresenceForUsers(users),
@@ -60,6 +59,14 @@ export function createModuleApi(parts: ModuleApiParts): ModuleApi {
       const checked = users === undefined ? undefined : checkUsers('invalidateInterestedUsers', users);
       router.forgetObservers(checked);
       presence.invalidateInterestedUsers(checked);
+    },
+    invalidateUsersForStates(sources) {
+      presence.invalidateUsersForStates(checkUsers('invalidateUsersForStates', sources));
+    },
+    invalidateRestrictions(sources) {
+      presence.invalidateRestrictions(
+        sources === undefined ? undefined : checkUsers('invalidateRestrictions', sources),
+      );
     },
 
     isMine: (id) => typeof id === 'string' && id.includes(':') && id.slice(id.indexOf(':') + 1) === serverName,
@@ -97,28 +104,28 @@ export function createModuleApi(parts: ModuleApiParts): ModuleApi {
 }
 
 /**
- * Returns the pair, or null if there is none.
+ * Returns whether there is anything to register.
  *
  * @throws TypeError for half a pair, or what is no function
  */
-export function checkPair(
+export function checkCallbacks(
   callbacks: PresenceRouterCallbacks | NoPresenceRouterCallbacks,
   onHalfPair: (message: string) => void,
-): PresenceRouterCallbacks | null {
+): boolean {
   if ((typeof callbacks !== 'object' && typeof callbacks !== 'function') || callbacks === null) {
-    throw new TypeError(`registerPresenceRouterCallbacks: ${show(callbacks)} is not an object with the two callbacks`);
+    throw new TypeError(`registerPresenceRouterCallbacks: ${show(callbacks)} is not an object with callbacks`);
   }
   const given = CALLBACK_NAMES.filter((name) => callbacks[name] !== undefined);
   for (const name of given) {
     if (typeof callbacks[name] === 'function') continue;
     throw new TypeError(`registerPresenceRouterCallbacks: ${name} is ${show(callbacks[name])} rather than a function`);
   }
-  if (given.length === 0) return null;
-  const missing = CALLBACK_NAMES.filter((name) => !given.includes(name));
-  if (missing.length === 0) return callbacks as PresenceRouterCallbacks;
+  const missing = PAIR_NAMES.filter((name) => !given.includes(name));
+  if (missing.length !== 1) return given.length > 0;
   const near = nearMisses(callbacks, missing);
   const found = near.length === 0 ? '' : ` (found ${near.join(', ')})`;
-  const message = `${given.join()} is registered without ${missing.join()}${found}; register both, or neither`;
+  const half = PAIR_NAMES.filter((name) => given.includes(name)).join();
+  const message = `${half} is registered without ${missing.join()}${found}; register both, or neither`;
   onHalfPair(message);
   throw new TypeError(message);
 }

@@ -9,6 +9,8 @@ export interface HostContext {
   readonly logger: Logger;
   /** Of one module's context only: its file and export. */
   readonly spec?: string;
+  /** Of one module's context only: whose users are local. */
+  readonly serverName?: string;
   readonly metrics: ModuleMetrics;
   readonly watchdog: Watchdog;
 }
@@ -18,8 +20,8 @@ export interface HostContext {
  *
  * @param spec - as the configuration spells it, such as `./my-router.ts#MyRouter`
  */
-export function createModuleContext(host: HostContext, spec: string): HostContext {
-  return { ...host, logger: host.logger.child({ spec }), spec };
+export function createModuleContext(host: HostContext, spec: string, serverName: string): HostContext {
+  return { ...host, logger: host.logger.child({ spec }), spec, serverName };
 }
 
 /** `module 0 (./my-router.ts#MyRouter)` */

@@ -6,4 +6,4 @@ export type { ModuleEntry } from './module-entry.ts';
 export { ModuleHost, type ModuleHostOptions } from './module-host.ts';
 export type { AccountLookups, ModuleServices } from './module-services.ts';
 export { prepareModule } from './prepare-module.ts';
-export type { Interest, Router } from './router-api.ts';
+export type { Interest, Restrictions, Router } from './router-api.ts';

@@ -200,7 +200,7 @@ describe('constructing modules', () => {
     expect(logger.lines.filter(({ level }) => level === 'warn')).toEqual([
       {
         level: 'warn',
-        fields: { module: '0', spec: './router.ts', known: 'getUsersForStates, getInterestedUsers', found },
+        fields: { module: '0', spec: './router.ts', known: 'getUsersForStates, getInterestedUsers, getRestrictions', found },
         message: 'a module registered no callbacks',
       },
     ]);
@@ -409,7 +409,7 @@ describe('stopping', () => {
       {
         level: 'warn',
         fields: { module: '0', spec: './router.ts', callback: 'getUsersForStates' },
-        message: 'a callback of a module still runs; the server stops without it',
+        message: 'a callback of a module still runs; its module is taken down all the same',
       },
     ]);
   });

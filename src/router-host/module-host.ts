@@ -98,7 +98,7 @@ export class ModuleHost {
   async #construct(module: LoadedModule, services: ModuleServices): Promise<void> {
     const { name, callbacks: limits, file } = module;
     const { router, webResources } = this;
-    const context = createModuleContext(this.#context, module.module);
+    const context = createModuleContext(this.#context, module.module, services.serverName);
     const running: Running = { name, context, background: new BackgroundCalls(name, context), instance: undefined };
     this.#running.push(running);
     const where = describeEntry(module);
@@ -127,7 +127,7 @@ export class ModuleHost {
         registered = true;
         router.register(name, callbacks, limits, context);
       },
-      onNoPair: (callbacks) => empty.push(callbacks),
+      onNoCallbacks: (callbacks) => empty.push(callbacks),
       onHalfPair: (message) => (halfPair = message),
       assertConstructing: (member) => {
         if (!isConstructing) throw new Error(`${member} is possible only while the module is being constructed`);

@@ -23,6 +23,9 @@ export interface PresenceOperations {
   setPresenceForUsers(users: ReadonlyMap<UserId, PresenceForUser>): Promise<void>;
   /** Undefined: every connected observer. The router has forgotten what it knew of them. */
   invalidateInterestedUsers(users?: Iterable<UserId>): void;
+  invalidateUsersForStates(sources: Iterable<UserId>): void;
+  /** Undefined: all sources. The router still knows what was answered, so that it stands if the new call fails. */
+  invalidateRestrictions(sources?: Iterable<UserId>): void;
 }
 
 /** The accounts' part; each resolves with null for an account that does not exist. */

@@ -6,6 +6,8 @@
 import { CALLBACK_POINTS, type CallbackName } from '../module/callbacks.ts';
 
 export const CALLBACK_NAMES = Object.keys(CALLBACK_POINTS) as CallbackName[];
+/** Those that are registered together, or not at all. */
+export const PAIR_NAMES = CALLBACK_NAMES.filter((name) => CALLBACK_POINTS[name].kind !== 'restrict');
 
 /** Of two names, how alike they have to be, from 0 to 1. */
 const ALIKE = 0.7;

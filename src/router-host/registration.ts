@@ -1,10 +1,10 @@
 /**
- * One pair of callbacks that a module has registered, ready to be asked.
+ * What a module has registered at once, ready to be asked: the pair of callbacks, the one that restricts, or all three.
  *
  * It has the module's deadlines, rests and metrics, and remembers its answers about observers, to notice when the two disagree.
  */
 import type { UserId } from '../matrix/identifiers.ts';
-import type { PresenceRouterCallbacks } from '../module/callbacks.ts';
+import type { NoPresenceRouterCallbacks, PresenceRouterCallbacks } from '../module/callbacks.ts';
 import type { Labels } from '../ports/metrics.ts';
 import type { CallbackLimits } from './callback-limits.ts';
 import { CallbackRunner } from './callback-runner.ts';
@@ -15,6 +15,7 @@ import type { ExaminableModule } from './examine-modules.ts';
 import type { HostContext } from './host-context.ts';
 import { type Disagreement, InterestMemory } from './interest-memory.ts';
 import type { KnownIds } from './known-ids.ts';
+import { Restrictor } from './restrictor.ts';
 import type { Interest } from './router-api.ts';
 import type { UpdateBatch } from './update-batch.ts';
 
@@ -23,8 +24,10 @@ const MAX_REMEMBERED_IDS = 500_000;
 
 export class Registration {
   readonly limits: CallbackLimits;
-  readonly #routes: CallbackRunner<UpdateBatch, CheckedRoutes>;
-  readonly #interest: CallbackRunner<UserId, Interest>;
+  /** Null if it does not restrict. */
+  readonly restrictor: Restrictor | null;
+  readonly #routes: CallbackRunner<UpdateBatch, CheckedRoutes> | null = null;
+  readonly #interest: CallbackRunner<UserId, Interest> | null = null;
   readonly #memory = new InterestMemory(MAX_REMEMBERED_IDS);
   readonly #host: HostContext;
   readonly #labels: Labels;
@@ -33,7 +36,7 @@ export class Registration {
 
   constructor(
     module: string,
-    callbacks: PresenceRouterCallbacks,
+    callbacks: PresenceRouterCallbacks | NoPresenceRouterCallbacks,
     limits: CallbackLimits,
     ids: KnownIds,
     host: HostContext,
@@ -41,6 +44,10 @@ export class Registration {
     this.limits = limits;
     this.#host = host;
     this.#labels = { module };
+    const { getRestrictions } = callbacks;
+    this.restrictor =
+      getRestrictions === undefined ? null : new Restrictor(module, getRestrictions.bind(callbacks), limits, ids, host);
+    if (callbacks.getUsersForStates === undefined) return;
     // Taken now, called on the object that was registered: `this` is right, and a later change of the object changes nothing.
     const getUsersForStates = callbacks.getUsersForStates.bind(callbacks);
     const getInterestedUsers = callbacks.getInterestedUsers.bind(callbacks);
@@ -66,14 +73,19 @@ export class Registration {
     );
   }
 
+  /** Whether it has the pair. */
+  get hasPair(): boolean {
+    return this.#routes !== null;
+  }
+
   /** Who gets each update of the batch; undefined if the module failed. */
   askRoutes(batch: UpdateBatch): CheckedRoutes | undefined | Promise<CheckedRoutes | undefined> {
-    return this.#routes.run(batch);
+    return this.#routes?.run(batch);
   }
 
   /** Whom the observer is interested in; while the module fails, what it said last; undefined if it has said nothing. */
   askInterest(userId: UserId): Interest | undefined | Promise<Interest | undefined> {
-    const answer = this.#interest.run(userId);
+    const answer = this.#interest?.run(userId);
     return answer instanceof Promise
       ? answer.then((later) => this.#remember(userId, later))
       : this.#remember(userId, answer);
@@ -100,14 +112,19 @@ export class Registration {
     return {
       name: this.#labels['module'] ?? '',
       spec: this.#host.spec ?? null,
-      askInterest: (userId) => examine(this.#interest, userId, this.#host),
+      askInterest: (userId) => this.#interest && examine(this.#interest, userId, this.#host),
       rememberedInterest: (userId) => this.#memory.get(userId),
-      askRoutes: (batch) => examine(this.#routes, batch, this.#host),
+      askRoutes: (batch) => this.#routes && examine(this.#routes, batch, this.#host),
+      askRestrictions: (request) => this.restrictor && this.restrictor.examine(request),
     };
   }
 
   async stop(timeoutMs: number, reason: string): Promise<void> {
-    await Promise.all([this.#routes.stop(timeoutMs, reason), this.#interest.stop(timeoutMs, reason)]);
+    await Promise.all([
+      this.#routes?.stop(timeoutMs, reason),
+      this.#interest?.stop(timeoutMs, reason),
+      this.restrictor?.stop(timeoutMs, reason),
+    ]);
   }
 
   #remember(userId: UserId, answer: Interest | undefined): Interest | undefined {

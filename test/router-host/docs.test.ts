@@ -32,7 +32,7 @@ function memberNames(): string[] {
     background: new BackgroundCalls('m', context),
     webResources: new WebResources(context),
     register: () => undefined,
-    onNoPair: () => undefined,
+    onNoCallbacks: () => undefined,
     onHalfPair: () => undefined,
     assertConstructing: () => undefined,
   });

@@ -11,6 +11,8 @@ export function createPlainServices(): ModuleServices {
       sendLocalOnlinePresenceTo: async () => undefined,
       setPresenceForUsers: async () => undefined,
       invalidateInterestedUsers: () => undefined,
+      invalidateUsersForStates: () => undefined,
+      invalidateRestrictions: () => undefined,
     },
     accounts: null,
   };

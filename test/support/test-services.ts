@@ -7,6 +7,8 @@ export function createTestServices(more: Partial<ModuleServices> = {}) {
     sendLocalOnlinePresenceTo: vi.fn<PresenceOperations['sendLocalOnlinePresenceTo']>(async () => undefined),
     setPresenceForUsers: vi.fn<PresenceOperations['setPresenceForUsers']>(async () => undefined),
     invalidateInterestedUsers: vi.fn<PresenceOperations['invalidateInterestedUsers']>(() => undefined),
+    invalidateUsersForStates: vi.fn<PresenceOperations['invalidateUsersForStates']>(() => undefined),
+    invalidateRestrictions: vi.fn<PresenceOperations['invalidateRestrictions']>(() => undefined),
   };
   const services: ModuleServices = {
     serverName: 'test',

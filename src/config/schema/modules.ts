@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { DEFAULTS } from '../defaults.ts';
-import { checkedText, duration, list, mapping, SECTION, section, wholeNumber } from '../fields.ts';
+import { checkedText, duration, list, mapping, oneOf, SECTION, section, wholeNumber } from '../fields.ts';
 
 const defaults = DEFAULTS.module_callbacks;
 const words = {
@@ -14,6 +14,8 @@ const words = {
     'After so many failures in a row (a throw, a timeout, a wrong answer) the callback rests; 0 is never.',
   rest: 'How long a callback rests.',
   max_entries: 'Most entries of one answer that are looked at; further ones are dropped and counted.',
+  on_failure:
+    'Whether observers get presence, `allow`, or not, `deny`, when `getRestrictions` fails and has never said anything about them.',
 };
 
 /** Without defaults: what an entry of `modules` leaves out comes from the top level. */
@@ -24,6 +26,7 @@ const overrides = section({
     .meta({ description: words.failures_before_rest, example: 5 }),
   rest: duration().optional().meta({ description: words.rest, example: '30s' }),
   max_entries: wholeNumber({ min: 1 }).optional().meta({ description: words.max_entries, example: 100_000 }),
+  on_failure: oneOf(['deny', 'allow']).optional().meta({ description: words.on_failure, example: 'deny' }),
 });
 
 const specifier = checkedText(
@@ -71,6 +74,9 @@ export const moduleKeys = {
     max_entries: wholeNumber({ min: 1 })
       .prefault(defaults.max_entries)
       .meta({ description: words.max_entries, example: 100_000 }),
+    on_failure: oneOf(['deny', 'allow'])
+      .prefault(defaults.on_failure)
+      .meta({ description: words.on_failure, example: 'deny' }),
   })
     .prefault({})
     .meta({ description: "What a module's callbacks may cost. An entry of `modules` can have its own." }),
