@@ -48,8 +48,8 @@ async function collectMetrics(): Promise<Registered[]> {
   const registered = new Map<string, Registered>();
   try {
     writeFileSync(join(dir, 'module.ts'), 'export default class {}');
-    // Some are registered only with federation, and one only without.
-    for (const names of [['metrics'], ['metrics', 'federation']]) {
+    // Some are registered only with federation or the admin API, and one only without federation.
+    for (const names of [['metrics'], ['metrics', 'federation', 'admin']]) {
       const text = JSON.stringify({
         server_name: 'example.org',
         listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names }] }],
@@ -60,6 +60,7 @@ async function collectMetrics(): Promise<Registered[]> {
         file: join(dir, 'thalamus.yaml'),
         fileName: 'thalamus.yaml',
         readText: () => '',
+        environment: { THALAMUS_ADMIN_TOKEN: 'x'.repeat(16) },
       });
       const metrics = listenTo(
         createPrometheusMetrics({ serverName: 'example.org', processMetrics: false }),

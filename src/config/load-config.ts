@@ -14,7 +14,13 @@ const LARGEST_FILE = 10 * 1024 * 1024;
  */
 export function loadConfig(fileName: string): LoadedConfig {
   const file = resolve(fileName);
-  return parseConfig(readText(file, fileName), { file, fileName, readText: (path) => readFileSync(path, 'utf8') });
+  return parseConfig(readText(file, fileName), {
+    file,
+    fileName,
+    readText: (path) => readFileSync(path, 'utf8'),
+    // oxlint-disable-next-line node/no-process-env -- the one place that reads it, for secrets that are in no file
+    environment: process.env,
+  });
 }
 
 function readText(file: string, fileName: string): string {

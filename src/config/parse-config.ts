@@ -2,6 +2,7 @@
  * Text of a configuration file → configuration and warnings, or everything that is wrong with it at once.
  */
 import { dirname } from 'node:path';
+import type { Environment } from './build-admin-api.ts';
 import { buildConfig } from './build-config.ts';
 import type { Config } from './config.ts';
 import { crossCheck, type Finding } from './cross-checks.ts';
@@ -28,10 +29,12 @@ export interface ParseOptions {
   readonly fileName: string;
   /** Reads the files that the configuration names (secrets, TLS). */
   readonly readText: (path: string) => string;
+  /** Variables that take the place of keys. @default none */
+  readonly environment?: Environment;
 }
 
 /** @throws ConfigFileError with every problem, in the order of the file */
-export function parseConfig(text: string, { file, fileName, readText }: ParseOptions): LoadedConfig {
+export function parseConfig(text: string, { file, fileName, readText, environment = {} }: ParseOptions): LoadedConfig {
   const yaml = readYaml(text);
   if (!yaml.readable) throw new ConfigFileError(fileName, yaml.problems);
 
@@ -50,7 +53,7 @@ export function parseConfig(text: string, { file, fileName, readText }: ParseOpt
     problems.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, values, yaml)));
     throw new ConfigFileError(fileName, problems.toSorted(byPosition));
   }
-  const built = buildConfig(parsed.data, { file, dir: dirname(file), readText });
+  const built = buildConfig(parsed.data, { file, dir: dirname(file), readText, environment });
   problems.push(...built.errors.map((finding) => place(finding, yaml)));
   if (problems.length > 0) throw new ConfigFileError(fileName, problems.toSorted(byPosition));
 

@@ -8,8 +8,7 @@ import type { ListenerConfig, ResourceName } from './config.ts';
 import type { Finding } from './cross-checks.ts';
 import type { ParsedFile } from './schema/index.ts';
 
-const WORKING: readonly string[] = ['client', 'federation', 'health', 'metrics'] satisfies ResourceName[];
-const LATER: readonly string[] = ['admin'];
+const WORKING: readonly string[] = ['admin', 'client', 'federation', 'health', 'metrics'] satisfies ResourceName[];
 
 export function readListeners(file: ParsedFile): {
   listeners: ListenerConfig[];
@@ -39,10 +38,8 @@ export function readListeners(file: ParsedFile): {
     for (const name of named) {
       if (WORKING.includes(name) || warned.has(name)) continue;
       warned.add(name);
-      const why = LATER.includes(name)
-        ? 'has no effect in this version'
-        : 'of the reference server has no meaning here and is ignored';
-      warnings.push([[...path, 'resources'], `the resource ${name} ${why}`]);
+      const message = `the resource ${name} of the reference server has no meaning here and is ignored`;
+      warnings.push([[...path, 'resources'], message]);
     }
     listeners.push({
       port: listener.port,
@@ -58,7 +55,7 @@ export function readListeners(file: ParsedFile): {
       : [
           [
             ['listeners'],
-            'nothing would listen: no listener has a resource that works in this version (client, federation, health or metrics)',
+            'nothing would listen: no listener has a resource that works in this version (admin, client, federation, health or metrics)',
           ],
         ];
   return { listeners, errors, warnings };

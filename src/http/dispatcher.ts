@@ -21,6 +21,7 @@ import { readBody } from './read-body.ts';
 import { ReadyAnswers } from './ready-answers.ts';
 import type { OperationMetrics, RequestMetrics } from './request-metrics.ts';
 import { LATER, RawJson, Reply, type Requester, type Route } from './route.ts';
+import { StreamReply } from './stream-reply.ts';
 import { serveWebResource, type WebResources } from './web-resources.ts';
 
 /** Where nobody has shown a token, a body is a user name and a password. */
@@ -139,6 +140,7 @@ export class Dispatcher {
   }
 
   #authenticate(exchange: Exchange, route: Route): void {
+    route.guard?.(exchange);
     const token = route.auth === 'none' ? null : accessTokenOf(exchange.incoming.rawHeaders, exchange.url);
     if (token === null) {
       if (route.auth === 'required') throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token');
@@ -244,6 +246,7 @@ export class Dispatcher {
     try {
       if (value === undefined) exchange.sendJson(200, '{}');
       else if (value instanceof RawJson) exchange.sendJson(value.httpStatus, value.text);
+      else if (value instanceof StreamReply) value.begin(exchange);
       else if (value instanceof Reply) exchange.sendJson(value.httpStatus, JSON.stringify(value.body));
       else exchange.sendJson(200, JSON.stringify(value));
     } catch (error) {

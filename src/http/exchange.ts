@@ -15,6 +15,9 @@ import type { ClientRequest, Requester } from './route.ts';
 const EMPTY = Buffer.alloc(0);
 const NO_QUERY = '';
 const NO_HEADERS: readonly string[] = [];
+const SERVER_STOPS = JSON.stringify({ errcode: 'M_UNKNOWN', error: 'The server is stopping' });
+/** Bytes of a stream that wait for its reader. */
+const MAX_STREAM_BACKLOG = 1024 * 1024;
 const CLOSE: readonly string[] = ['Connection', 'close'];
 
 const JSON_HEADERS = new SharedHeaders([
@@ -236,6 +239,40 @@ export class Exchange implements ClientRequest {
       this.#host.answered(this, httpStatus);
     });
     return true;
+  }
+
+  /**
+   * Begins a 200 of many parts, of which `onAborted` goes on to tell when to stop: `writeStream` sends one, `endStream` ends it. False when
+   * there is nobody to write to.
+   */
+  beginStream(headers: readonly string[]): boolean {
+    if (this.done || this.outgoing.destroyed || this.#host.lifecycle.stopping) {
+      this.sendJson(503, SERVER_STOPS);
+      return false;
+    }
+    this.outgoing.writeHead(200, [...headers, ...this.#connectionHeaders()]);
+    this.outgoing.flushHeaders();
+    return true;
+  }
+
+  writeStream(text: string): void {
+    const { outgoing } = this;
+    if (this.done || outgoing.destroyed || outgoing.write(text)) return;
+    const { socket } = this.incoming;
+    if (outgoing.writableLength > MAX_STREAM_BACKLOG) outgoing.destroy();
+    else if (outgoing.listenerCount('drain') === 0) {
+      socket.setTimeout(this.#host.slowReaderTimeoutMs);
+      outgoing.once('drain', () => socket.setTimeout(0));
+    }
+  }
+
+  endStream(): void {
+    if (this.done) return;
+    this.done = true;
+    if (this.#abortListeners !== null && !this.#aborted) this.#leaveAbortable();
+    this.#abortListeners = null;
+    this.outgoing.end();
+    this.#host.answered(this, 200);
   }
 
   #connectionHeaders(): readonly string[] {

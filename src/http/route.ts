@@ -20,10 +20,12 @@ export interface Route {
   readonly versions: readonly ApiVersion[];
   /** `required`: 401 without a valid token. `optional`: a token that is sent must be valid. */
   readonly auth: 'required' | 'optional' | 'none';
+  /** Instead of an access token: throws the answer unless the request may go on. Asked before any of the body is read. */
+  readonly guard?: (request: ClientRequest) => void;
   /** The specification's operationId: the label of metrics and the name in logs. */
   readonly operationId: string;
   /** On which listeners it is served. @default 'client' */
-  readonly resource?: 'client' | 'federation';
+  readonly resource?: 'client' | 'federation' | 'admin';
   /** Largest body in bytes, instead of `max_request_size`, or of 64 KiB where no token was sent. */
   readonly maxBodyBytes?: number;
   /**
@@ -32,7 +34,7 @@ export interface Route {
    */
   readonly readsBody?: boolean;
   /**
-   * The answer: a JSON value, `undefined` for `{}`, or a `Reply`/`RawJson`. Throws `MatrixError` for everything that is
+   * The answer: a JSON value, `undefined` for `{}`, or a `Reply`/`RawJson`/`StreamReply`. Throws `MatrixError` for everything that is
    * the client's fault. A handler that answers without waiting returns the value itself, not a promise; one that many wait
    * for at once may return `LATER`.
    */

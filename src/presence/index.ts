@@ -1,6 +1,7 @@
 /** The presence service; what others may rely on is in presence-api.ts. */
 export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
 export { createPresenceHandler } from './presence-handler.ts';
+export type { KnownUser, PresenceView } from './presence-view.ts';
 export {
   DEFAULT_LIMITS,
   DEFAULT_TIMERS,

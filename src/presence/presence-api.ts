@@ -8,6 +8,7 @@ import type { Collection, CollectOptions, ManagedPresence, PresenceMode, RemoteP
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { DeviceId, ServerName, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
+import type { PresenceView } from './presence-view.ts';
 
 /** What a `/sync` request says about presence. */
 export interface BeginSyncOptions {
@@ -32,6 +33,8 @@ export interface PresenceEntry extends Omit<ManagedPresence, 'statusMsg'> {
 
 export interface PresenceHandler {
   readonly mode: PresenceMode;
+  /** Everything that is known, for people who look after the server. */
+  readonly view: PresenceView;
   /** Newest published position: where an initial sync's token points at least. */
   readonly position: number;
 

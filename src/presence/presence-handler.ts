@@ -33,6 +33,7 @@ import { Outlet } from './outlet.ts';
 import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
+import { createPresenceView, type PresenceView } from './presence-view.ts';
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
 import { DEFAULT_REMOTE_LIMITS, type PresenceParts, type PresenceSettings } from './presence-options.ts';
 import { RemoteKeeper } from './remote-keeper.ts';
@@ -51,6 +52,7 @@ export function createPresenceHandler(settings: PresenceSettings, parts: Presenc
 }
 
 class Handler implements PresenceHandler {
+  readonly view: PresenceView;
   readonly #settings: PresenceSettings;
   readonly #parts: PresenceParts;
   readonly #shared: Background & MarkParts;
@@ -142,6 +144,12 @@ class Handler implements PresenceHandler {
       },
     });
     this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
+    this.view = createPresenceView({
+      serverName: settings.serverName,
+      engine: () => this.#engine,
+      strangers: () => this.#remote.strangers,
+      strangerState: (userId) => this.#remote.stateOf(userId),
+    });
     this.#ticker = new Ticker(clock, (now) => this.#tick(now));
   }
 

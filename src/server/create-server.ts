@@ -17,6 +17,7 @@ import { moduleCacheDir } from './module-cache-dir.ts';
 import { openStorage } from './open-storage.ts';
 import { applyReload } from './reload-config.ts';
 import type { Server, ServerOverrides } from './server.ts';
+import { type AdminApi, prepareAdmin } from './start-admin.ts';
 import { prepareFederation } from './start-federation.ts';
 import { startHttp } from './start-http.ts';
 import { startPresence } from './start-presence.ts';
@@ -34,8 +35,10 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
   const limits = createRateLimits(config.rateLimits, clock);
   const open: Crashable = { http: null, database: null };
   let current = config;
+  let admin: AdminApi | null = null;
 
   async function openAll(): Promise<void> {
+    admin = prepareAdmin(foundation);
     const modules = await loadConfiguredModules(config, moduleCacheDir(config, overrides));
     const storage = openStorage(config.database, logger, releases);
     open.database = storage.database;
@@ -48,7 +51,8 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
     presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);
-    open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, federationRoutes });
+    const otherRoutes = [...federationRoutes, ...(admin?.routes({ presence }) ?? [])];
+    open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, otherRoutes });
   }
 
   return {
@@ -80,6 +84,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
         setRateLimits: (next) => limits.setLimits(next),
         setMaxRequestSize: (maxRequestBytes) => open.http?.setLimits({ maxRequestBytes }),
         setTls: (material) => open.http?.setTls(material),
+        setAdminToken: (token) => admin?.setToken(token) ?? false,
       });
       current = next;
       return report;

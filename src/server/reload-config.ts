@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, FederationConfig, RateLimits } from '../config/config.ts';
 import type { TlsMaterial } from '../http/listener.ts';
+import { readAdminToken } from './admin-token.ts';
 import { readTls } from './read-tls.ts';
 import type { ReloadReport } from './server.ts';
 
@@ -13,6 +14,8 @@ export interface Reloadable {
   setRateLimits(limits: RateLimits): void;
   setMaxRequestSize(bytes: number): void;
   setTls(material: TlsMaterial): void;
+  /** Returns whether it is another one than before. */
+  setAdminToken(token: string): boolean;
 }
 
 /** Sections that a running server is built on, by the names that the file has for them. */
@@ -52,15 +55,17 @@ const FEDERATION_BUILT_ON = {
  * @param started - the configuration that the server was started with: what needs a restart is what differs from it, so
  *   that a change which has been taken back is not announced
  * @param current - the one that was read last
- * @throws ConfigError for TLS files; then nothing has been applied
+ * @throws ConfigError for TLS files and the admin token's; then nothing has been applied
  */
 export function applyReload(started: Config, current: Config, next: Config, server: Reloadable): ReloadReport {
   const reloaded: string[] = [];
   // Files can have changed though their paths have not; and this is what can fail, so it comes first.
+  const adminToken = current.adminApi === null || next.adminApi === null ? null : readAdminToken(next.adminApi);
   if (current.tls !== null && next.tls !== null) {
     server.setTls(readTls(next.tls));
     reloaded.push('TLS files');
   }
+  if (adminToken !== null && server.setAdminToken(adminToken)) reloaded.push('the token of the admin API');
   if (current.log.level !== next.log.level) {
     server.setLogLevel(next.log.level);
     reloaded.push('log.level');

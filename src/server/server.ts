@@ -52,7 +52,7 @@ export interface Server {
   /**
    * Takes over what a running server can of a changed configuration.
    *
-   * @throws ConfigError for TLS files; then everything stays as it is
+   * @throws ConfigError for TLS files and the admin token's; then everything stays as it is
    */
   reload(config: Config): ReloadReport;
   readonly logger: Logger;

@@ -20,8 +20,8 @@ export interface HttpParts {
   readonly presence: PresenceHandler;
   readonly modules: ModuleHost;
   readonly limits: RateLimits;
-  /** What other servers may ask. */
-  readonly federationRoutes: readonly Route[];
+  /** What other servers may ask, and administrators. */
+  readonly otherRoutes: readonly Route[];
 }
 
 /** How long requests in flight may take to finish when the server stops. */
@@ -30,7 +30,7 @@ const CLOSE_GRACE_MS = 4000;
 /** @throws Node's error for the first address that cannot be listened at, ConfigError for TLS files */
 export async function startHttp(foundation: Foundation, parts: HttpParts): Promise<HttpServer> {
   const { clock, config, logger, metrics, releases } = foundation;
-  const { homeserver, presence, modules, limits, federationRoutes } = parts;
+  const { homeserver, presence, modules, limits, otherRoutes } = parts;
   const { accounts, rooms, notifier } = homeserver;
   const { maxConnections } = config.limits;
 
@@ -47,7 +47,7 @@ export async function startHttp(foundation: Foundation, parts: HttpParts): Promi
   const http = createHttpServer({
     listeners: config.listeners,
     routes: [
-      ...federationRoutes,
+      ...otherRoutes,
       ...(config.serveServerWellknown ? [wellKnownServer(config)] : []),
       ...clientApiRoutes({
         accounts,

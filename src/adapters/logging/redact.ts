@@ -9,6 +9,7 @@ const DEEPEST = 4;
 
 const SECRET_KEYS = new Set([
   'accesstoken',
+  'admintoken',
   'authorization',
   'cookie',
   'mac',

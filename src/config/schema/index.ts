@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { flag, section } from '../fields.ts';
 import { accountKeys } from './accounts.ts';
+import { adminKeys } from './admin.ts';
 import { federationKeys } from './federation.ts';
 import { clusterKeys, redisKeys } from './later.ts';
 import { moduleKeys } from './modules.ts';
@@ -29,6 +30,7 @@ export const SCHEMA_PARTS = [
   { title: 'Presence', keys: presenceKeys },
   { title: 'Modules', keys: moduleKeys },
   { title: 'Accounts and limits', keys: accountKeys },
+  { title: 'Admin API', keys: adminKeys },
   { title: 'Experiments', keys: experimentalKeys },
   { title: 'Federation', keys: federationKeys },
   { title: 'Redis (no effect yet)', keys: redisKeys },
@@ -41,6 +43,7 @@ export const configSchema = section({
   ...presenceKeys,
   ...moduleKeys,
   ...accountKeys,
+  ...adminKeys,
   ...experimentalKeys,
   ...federationKeys,
   ...redisKeys,

@@ -7,7 +7,7 @@ import { isServerName } from '../../matrix/identifiers.ts';
 import { DEFAULTS } from '../defaults.ts';
 import { checkedText, filePath, flag, list, oneOf, section, size, text, wholeNumber } from '../fields.ts';
 
-/** Resources that do something here; `federation` will. */
+/** Resources that do something here. */
 export const RESOURCES = ['client', 'federation', 'metrics', 'health', 'admin'] as const;
 /** Resources of the reference server that are accepted, with a warning, and serve nothing here. */
 export const REFERENCE_RESOURCES = [

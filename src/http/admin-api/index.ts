@@ -1,0 +1,24 @@
+/**
+ * The operations of the admin API, on listeners with the resource `admin`; everything else is `M_UNRECOGNIZED`.
+ */
+import type { Route } from '../route.ts';
+import type { AdminGate } from './admin-gate.ts';
+import { getOpenapi } from './getOpenapi.ts';
+import { getServerInfo, type GetServerInfoServices } from './getServerInfo.ts';
+import { type AdminOperation, routeOf } from './operation.ts';
+
+export { AdminGate } from './admin-gate.ts';
+
+/** What the operations need, together. Each operation takes only its part. */
+export interface AdminApiServices extends GetServerInfoServices {}
+
+/** Every operation, in the order of the description. */
+export function adminOperations(services: AdminApiServices): readonly AdminOperation[] {
+  const operations = [getServerInfo(services)];
+  return [...operations, getOpenapi(operations, services.version)];
+}
+
+/** Every route of the admin API. */
+export function adminApiRoutes(services: AdminApiServices, gate: AdminGate): Route[] {
+  return adminOperations(services).map((operation) => routeOf(operation, gate));
+}

@@ -1,0 +1,35 @@
+/**
+ * The admin API, if a listener has the resource `admin`: its token, which is read before anything is opened, and its routes.
+ */
+import { adminApiRoutes, AdminGate } from '../http/admin-api/index.ts';
+import type { Route } from '../http/route.ts';
+import type { PresenceHandler } from '../presence/index.ts';
+import { makeAdminToken, readAdminToken } from './admin-token.ts';
+import type { Foundation } from './foundation.ts';
+import { readVersion } from './read-version.ts';
+
+export interface AdminParts {
+  readonly presence: PresenceHandler;
+}
+
+export interface AdminApi {
+  routes(parts: AdminParts): readonly Route[];
+  /** Returns whether it is another one than before. */
+  setToken(token: string): boolean;
+}
+
+/** Null if no listener has it. @throws ConfigError for the token's file */
+export function prepareAdmin({ clock, config, logger, metrics }: Foundation): AdminApi | null {
+  const { adminApi } = config;
+  if (adminApi === null) return null;
+  if (makeAdminToken(adminApi)) {
+    logger.info({ file: adminApi.tokenPath }, 'a token for the admin API has been made');
+  }
+  const gate = new AdminGate({ token: readAdminToken(adminApi), clock, metrics });
+  const startedTs = clock.now();
+  return {
+    routes: (parts) =>
+      adminApiRoutes({ ...parts, serverName: config.serverName, version: readVersion(), startedTs, clock }, gate),
+    setToken: (token) => gate.setToken(token),
+  };
+}
