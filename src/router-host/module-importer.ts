@@ -1,12 +1,13 @@
 /**
  * Imports a module's file or package as it is, TypeScript included, from the folder of the configuration file.
  *
- * jiti strips types on Node 20 to 24 alike. `thalamus/module` inside a module is this very process's own kit: its constants and
- * error classes are the same objects, though nothing is installed where the module lies.
+ * What one importer has read it does not read again; another importer reads everything anew (module-files.ts). `thalamus/module` inside a module is
+ * this very process's own kit: its constants and error classes are the same objects, though nothing is installed where the module lies.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as kit from '../module/index.ts';
+import { ModuleFiles } from './module-files.ts';
 
 export interface ModuleImporterOptions {
   /** Absolute path of the folder that specifiers are relative to: the configuration file's. */
@@ -20,25 +21,31 @@ export interface ModuleImporter {
   resolve(specifier: string): string | null;
   /** The module's namespace, or what a CommonJS file exports. Throws whatever goes wrong inside. */
   import(file: string): Promise<unknown>;
+  /** Absolute paths of the files read so far, and of those that were looked for in vain; packages are left out. */
+  readonly files: ReadonlySet<string>;
 }
 
 export async function createModuleImporter({ configDir, cacheDir }: ModuleImporterOptions): Promise<ModuleImporter> {
   // Only who has modules pays for it.
   const { createJiti } = await import('jiti');
-  const jiti = createJiti(join(configDir, 'thalamus.yaml'), {
-    fsCache: cacheDir ?? false,
-    interopDefault: false,
-    sourceMaps: true,
-    virtualModules: { 'thalamus/module': kit },
-    alias: ownEntries(),
-  });
-  return {
-    resolve(specifier) {
-      const resolved = jiti.esmResolve(specifier, { try: true });
-      if (resolved === undefined) return null;
-      return resolved.startsWith('file:') ? fileURLToPath(resolved) : resolved;
+  const virtual = { 'thalamus/module': kit };
+  const files = new ModuleFiles({
+    createJiti,
+    jitiOptions: {
+      fsCache: cacheDir ?? false,
+      interopDefault: false,
+      sourceMaps: true,
+      virtualModules: virtual,
+      alias: ownEntries(),
     },
-    import: (file) => jiti.import(file),
+    virtual,
+    ownFolder: fileURLToPath(new URL('../', import.meta.url)),
+  });
+  const root = join(configDir, 'thalamus.yaml');
+  return {
+    resolve: (specifier) => files.resolve(specifier, root),
+    import: (file) => files.import(file),
+    files: files.read,
   };
 }
 
