@@ -5,7 +5,7 @@ import type { CallbackLimits } from './callback-limits.ts';
 
 const X = '@x:test';
 const U = '@u:test';
-const question = { interestOf: X, state: stateOf(U) } as const;
+const question = { interestOf: X, state: stateOf(U), restriction: { source: U, observer: X } } as const;
 
 /** Everything that a question could leave behind. */
 async function tracesOf({ memory, logger, clock }: ReturnType<typeof createTestRouter>): Promise<unknown> {
@@ -123,5 +123,30 @@ describe('examining modules', () => {
     expect((await test.router.examine(question)).modules[0]?.interest).toMatchObject({ outcome: 'ok' });
     await test.router.getInterestedUsers(X);
     expect(calls).toBe(asked + 2);
+  });
+
+  it('adds up what is kept from the pair, with what stands for a module that fails', async () => {
+    let isBroken = false;
+    const { router, memory } = createTestRouter([
+      { getRestrictions: () => ({ hide: ['status_msg'] }) },
+      { getRestrictions: () => (isBroken ? raise(new Error('broken')) : new Map([[X, 'offline']])) },
+      { getRestrictions: () => raise(new Error('always broken')) },
+    ]);
+    await router.getRestrictions(U, [X]);
+    isBroken = true;
+    const before = (await memory.expose()).body;
+    const examination = await router.examine(question);
+    expect((await memory.expose()).body).toEqual(before);
+    const [a, b, c] = examination.modules.map(({ restriction }) => restriction);
+    expect(a).toMatchObject({ outcome: 'ok', answer: 4, standing: 4, isAboutEverybody: true });
+    expect(b).toMatchObject({
+      outcome: 'threw',
+      answer: undefined,
+      remembered: 8,
+      standing: 8,
+      isAboutEverybody: false,
+    });
+    expect(c).toMatchObject({ outcome: 'threw', remembered: -1, onFailure: 16, standing: 16 });
+    expect(examination.form).toBe(4 | 8 | 16);
   });
 });

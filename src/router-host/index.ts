@@ -1,6 +1,8 @@
 /** The router host, for those who put a server together: load modules, construct them, ask them, take them down. */
 export { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
 export { ModuleLoadError } from './errors.ts';
+export type { Examined } from './examine.ts';
+export type { Examination, ExaminedModule } from './examine-modules.ts';
 export { type LoadedModule, loadModules, type LoadModulesOptions } from './load-modules.ts';
 export type { ModuleEntry } from './module-entry.ts';
 export { ModuleHost, type ModuleHostOptions } from './module-host.ts';

@@ -10,6 +10,7 @@ import { Form } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 import type { PresenceAllUsers } from '../module/callbacks.ts';
+import type { Examination, ExamineQuestion } from './examine-modules.ts';
 
 /** Whose presence an observer wants in addition: valid user ids without duplicates, or everybody known. */
 export type Interest = readonly UserId[] | PresenceAllUsers;
@@ -58,6 +59,9 @@ export interface Router {
    * @param observers - local users and other servers, without duplicates and without the source
    */
   getRestrictions(source: UserId, observers: readonly Observer[]): Restrictions | Promise<Restrictions>;
+
+  /** What every module says now about one pair, for explanations: leaves no trace. Never rejects. */
+  examine(question: ExamineQuestion): Promise<Examination>;
 
   /** Forgets remembered answers of `getInterestedUsers`: call it for observers who are not connected any more. Without argument, of all. */
   forgetObservers(users?: Iterable<UserId>): void;

@@ -46,6 +46,11 @@ export class StubRouter implements Router {
     return this.interest(userId);
   }
 
+  /** A stub has no modules. */
+  examine(): ReturnType<Router['examine']> {
+    return Promise.resolve({ modules: [], interest: null, routedTo: [], form: 0 });
+  }
+
   forgetObservers(users: Iterable<UserId> = []): void {
     this.forgotten.push(...users);
   }

@@ -2,7 +2,7 @@
 import { ManualClock, MemoryMetrics, RecordingLogger } from '../../src/adapters/memory/index.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import type { UserId } from '../../src/matrix/identifiers.ts';
-import type { PresenceRouterCallbacks } from '../../src/module/callbacks.ts';
+import type { PresenceRouterCallbacks, RestrictionCallback } from '../../src/module/callbacks.ts';
 import { type CallbackLimits, DEFAULT_CALLBACK_LIMITS } from '../../src/router-host/callback-limits.ts';
 import type { HostContext } from '../../src/router-host/host-context.ts';
 import { createModuleMetrics } from '../../src/router-host/module-metrics.ts';
@@ -20,6 +20,7 @@ export function createTestHost() {
 export interface LooseCallbacks {
   getUsersForStates?: (...args: Parameters<PresenceRouterCallbacks['getUsersForStates']>) => unknown;
   getInterestedUsers?: (...args: Parameters<PresenceRouterCallbacks['getInterestedUsers']>) => unknown;
+  getRestrictions?: (...args: Parameters<RestrictionCallback['getRestrictions']>) => unknown;
 }
 
 /** A router with modules named a, b, c…, whose callbacks may return anything. */
