@@ -148,7 +148,7 @@ export class Collector {
       // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
       const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
       if (isShown) this.#add(listed, uid, own);
-      else if (due !== null && position > due.from && this.#isNews(uid, form, due.from))
+      else if (due !== null && position > due.from && this.#isNews(observer, uid, form, due.from))
         wentOffline.push({ uid, position: own > due.from ? own : position });
     });
     if (due !== null) this.#eachLost(observer, due.from, options, (uid, at) => wentOffline.push({ uid, position: at }));
@@ -262,7 +262,7 @@ export class Collector {
     visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = own > since ? own : position;
       if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
-      if (this.#isNews(uid, form, since)) this.#add(news, uid, at);
+      if (this.#isNews(observer, uid, form, since)) this.#add(news, uid, at);
     });
     this.#eachLost(observer, since, options, (uid, at) => this.#add(news, uid, at));
     return news.sort(byPosition);
@@ -276,7 +276,7 @@ export class Collector {
     this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = own > from && own <= until ? own : position;
       if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
-      if (this.#isWithheld(observer, uid, form) || !this.#isNews(uid, form, from)) return;
+      if (this.#isWithheld(observer, uid, form) || !this.#isNews(observer, uid, form, from)) return;
       const isOffline = this.#isOffline(uid) || isHidden(form);
       const isWanted = onlyOffline ? isOffline : (options.includeOffline && (form & Form.DENIED) === 0) || !isOffline;
       if (isWanted) this.#add(owed, uid, at);
@@ -332,11 +332,11 @@ export class Collector {
     return true;
   }
 
-  /** Of somebody hidden, it is news only that they have come to be hidden while they were there. */
-  #isNews(uid: number, form: Form, since: number): boolean {
+  /** Of somebody hidden, it is news only that they have come to be hidden, while they were there and the observer was not. */
+  #isNews(observer: number, uid: number, form: Form, since: number): boolean {
     if (!isHidden(form)) return true;
     if (!this.#tellsLoss && (form & Form.DENIED) !== 0) return false;
-    return this.#parts.restrictions.changedAt(uid) > since && !this.#isOffline(uid);
+    return this.#parts.visibility.restrictedAt(observer, uid) > since && !this.#isOffline(uid);
   }
 
   /** Calls `visit` for each whom the observer has lost after `since`, by the position of that. */

@@ -73,7 +73,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const restrictions = new Restrictions(users, limits.maxRestrictions);
   const farewells = new Farewells();
   const servers = new ServerDelivery({ users, rooms, restrictions }, mode === 'tracked');
-  const visibility = new Visibility(users, rooms, observers, interest, kept, positions, restrictions);
+  const visibility = new Visibility(users, rooms, observers, interest, kept, positions, restrictions, inboxes);
   const base = {
     users,
     positions,

@@ -8,6 +8,7 @@
 import type { UserId } from '../matrix/identifiers.ts';
 import { Stamps } from './columns.ts';
 import { Form, isHidden, UNKNOWN } from './forms.ts';
+import type { Inboxes } from './inboxes.ts';
 import type { Interest } from './interest.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
@@ -26,6 +27,7 @@ export class Visibility {
   readonly #kept: KeptAnswers;
   readonly #positions: Positions;
   readonly #restrictions: Restrictions;
+  readonly #inboxes: Inboxes;
   readonly #seen = new Stamps();
 
   constructor(
@@ -36,7 +38,9 @@ export class Visibility {
     kept: KeptAnswers,
     positions: Positions,
     restrictions: Restrictions,
+    inboxes: Inboxes,
   ) {
+    this.#inboxes = inboxes;
     this.#restrictions = restrictions;
     this.#positions = positions;
     this.#users = users;
@@ -112,7 +116,8 @@ export class Visibility {
   /**
    * Calls `visit` once for everybody the observer sees, in what form, or would see (`UNKNOWN`, hidden), with the stream position at which the observer has, or should have, been told
    * of what is known now: that of the record, or of the routed delivery if that is what made the source visible or came later.
-   * `own` leaves the routed delivery out if default routing tells as well. What modules have come to restrict counts from when they did.
+   * `own` leaves the routed delivery out if default routing tells as well. What modules have come to restrict while the observer was away
+   * counts from when they did.
    */
   eachInSight(observer: number, visit: (uid: number, position: number, own: number, form: Form) => void): void {
     const restrictions = this.#restrictions;
@@ -120,12 +125,18 @@ export class Visibility {
       this.#eachByRules(observer, (uid, position, own) => visit(uid, position, own, Form.FULL));
       return;
     }
-    const { published } = this.#positions;
     this.#eachByRules(observer, (uid, position, own) => {
-      const changedAt = restrictions.changedAt(uid);
-      const from = uid === observer || changedAt > published ? 0 : changedAt;
+      const from = this.restrictedAt(observer, uid);
       visit(uid, Math.max(position, from), Math.max(own, from), restrictions.form(uid, observer));
     });
+  }
+
+  /** Position at which the source's restrictions changed, if that was while the observer was away; else 0: whoever is there was told. */
+  restrictedAt(observer: number, source: number): number {
+    if (observer === source) return 0;
+    const changedAt = this.#restrictions.changedAt(source);
+    const slot = this.#observers.slotOf(observer);
+    return slot >= 0 && changedAt > (this.#inboxes.openedAt[slot] as number) ? 0 : changedAt;
   }
 
   #eachByRules(observer: number, visit: (uid: number, position: number, own: number) => void): void {
