@@ -13,8 +13,11 @@ export interface Failure {
   readonly lines: readonly string[];
 }
 
+/** The file in which problems stand. */
+type Place = Pick<LoadedConfig, 'fileName' | 'locate'>;
+
 /** @param loaded - the configuration that was in use, to say where a problem stands */
-export function explainFailure(error: unknown, loaded: LoadedConfig | null): Failure {
+export function explainFailure(error: unknown, loaded: Place | null): Failure {
   if (error instanceof ConfigFileError) return { exitCode: ExitCode.CONFIG, lines: error.message.split('\n') };
   if (error instanceof ModulesError) return explainAll(error.problems, loaded);
   if (error instanceof ConfigError) return { exitCode: ExitCode.CONFIG, lines: [explainConfigError(error, loaded)] };
@@ -31,7 +34,7 @@ export function explainFailure(error: unknown, loaded: LoadedConfig | null): Fai
 }
 
 /** Several at once. */
-export function explainAll(problems: readonly unknown[], loaded: LoadedConfig | null): Failure {
+export function explainAll(problems: readonly unknown[], loaded: Place | null): Failure {
   const failures = problems.map((problem) => explainFailure(problem, loaded));
   // With both, the configuration is the better place to begin.
   const codes = failures.map(({ exitCode }) => exitCode);
@@ -39,7 +42,7 @@ export function explainAll(problems: readonly unknown[], loaded: LoadedConfig | 
   return { exitCode, lines: failures.flatMap(({ lines }) => lines) };
 }
 
-function explainConfigError(error: ConfigError, loaded: LoadedConfig | null): string {
+function explainConfigError(error: ConfigError, loaded: Place | null): string {
   const message = withCause(error);
   if (loaded === null) return error.path.length === 0 ? message : `${formatPath(error.path)}: ${message}`;
   return formatProblem(loaded.fileName, { path: error.path, position: loaded.locate(error.path), message });

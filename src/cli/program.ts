@@ -4,6 +4,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { checkConfig } from './commands/check-config.ts';
 import { generateConfig, type GenerateConfigOptions } from './commands/generate-config.ts';
+import { moduleTest, type ModuleTestOptions } from './commands/module-test.ts';
 import { registerUser, type RegisterUserOptions } from './commands/register-user.ts';
 import { start, type StartOptions } from './commands/start.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -98,6 +99,28 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     .option('-c, --config <file>', 'the configuration file, to read the secret from')
     .action(async (url: string | undefined, options: RegisterUserOptions) => {
       done(await registerUser(url, options, terminal));
+    });
+
+  program
+    .command('module')
+    .summary('work on a module')
+    .description('Tools for those who write modules.')
+    .helpCommand(false)
+    .command('test')
+    .summary('try a module before it is switched on')
+    .description(
+      'Runs a module in a server in memory, on scenarios from files: who is where, what happens, and who is expected to get what. ' +
+        'Without expectations it prints who would get what.',
+    )
+    .argument('[module]', 'the file of the module, and #Export if it has several, or a package')
+    .option('--config <text>', "the module's configuration, as YAML or JSON, or @file")
+    .option('-c, --configuration <file>', "a server's configuration: its modules are tried together")
+    .option('--scenario <files...>', 'scenarios; without it <module>.scenario.yaml beside the module')
+    .option('--update', 'write what happened into the scenarios, as what is expected')
+    .option('--watch', 'do it again whenever a file beside the module or a scenario changes')
+    .option('--json', 'print the result as JSON')
+    .action(async (module: string | undefined, options: ModuleTestOptions) => {
+      done(await moduleTest(module, options, terminal));
     });
 
   return program;

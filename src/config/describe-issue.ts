@@ -2,7 +2,7 @@
  * A schema's complaint → problems in the words of an administrator: what is wrong, what stands there, how it should look.
  */
 import type { z } from 'zod';
-import { schemaAt } from './json-schema.ts';
+import { type JsonSchema, schemaAt as configSchemaAt } from './json-schema.ts';
 import { nearestKey } from './nearest-key.ts';
 import { type ConfigPath, formatPattern, type Problem } from './problems.ts';
 import { isMapping } from './prepare-values.ts';
@@ -13,9 +13,18 @@ const MOST_KEYS_LISTED = 12;
 const LONGEST_VALUE = 60;
 const SECRET = /secret|password|^key$/;
 
-export function describeIssue(issue: z.core.$ZodIssue, values: unknown, file: YamlFile): Problem[] {
+/** The schema of what stands at a path, to know which keys there are; null where nothing is said. */
+export type SchemaAt = (path: ConfigPath) => JsonSchema | null;
+
+/** @param schemaAt - of another kind of file than the configuration */
+export function describeIssue(
+  issue: z.core.$ZodIssue,
+  values: unknown,
+  file: YamlFile,
+  schemaAt: SchemaAt = configSchemaAt,
+): Problem[] {
   const path = issue.path.filter((part) => typeof part !== 'symbol');
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], file));
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], file, schemaAt));
   const value = valueAt(values, path);
   if (value === undefined) {
     return [{ path, position: file.locateKey(path), message: `is missing; it ${issue.message}` }];
@@ -26,10 +35,11 @@ export function describeIssue(issue: z.core.$ZodIssue, values: unknown, file: Ya
   ];
 }
 
-function unknownKey(path: ConfigPath, file: YamlFile): Problem {
+function unknownKey(path: ConfigPath, file: YamlFile, schemaAt: SchemaAt): Problem {
   const key = String(path.at(-1));
   const known = Object.keys(schemaAt(path.slice(0, -1))?.properties ?? {});
-  const nearest = nearestKey(key, [...known, ...referenceKeysBelow(path.slice(0, -1))]);
+  const ofReference = schemaAt === configSchemaAt ? referenceKeysBelow(path.slice(0, -1)) : [];
+  const nearest = nearestKey(key, [...known, ...ofReference]);
   let advice = '';
   if (nearest !== null) advice = `; the nearest known key is "${nearest}"`;
   else if (known.length <= MOST_KEYS_LISTED) advice = `; known keys here: ${known.join(', ')}`;

@@ -28,7 +28,12 @@ export function configJsonSchema(): JsonSchema {
 
 /** The schema at `path`, or null where the file's schema says nothing. */
 export function schemaAt(path: ConfigPath): JsonSchema | null {
-  let schema: JsonSchema | undefined = configJsonSchema();
+  return schemaWithin(configJsonSchema(), path);
+}
+
+/** The schema at `path` below another one. */
+export function schemaWithin(root: JsonSchema, path: ConfigPath): JsonSchema | null {
+  let schema: JsonSchema | undefined = root;
   for (const part of path) {
     if (typeof part === 'number') schema = schema.items;
     else {

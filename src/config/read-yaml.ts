@@ -30,7 +30,8 @@ export interface YamlFile {
   locateValue(path: ConfigPath): Position;
 }
 
-export function readYaml(text: string): YamlFile {
+/** @param empty - what is said of a file without anything in it */
+export function readYaml(text: string, empty = 'the file is empty; it must at least say server_name'): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, stringKeys: true });
   const at = (offset: number): Position => {
@@ -79,7 +80,7 @@ export function readYaml(text: string): YamlFile {
     return { value: {}, problems: [...problems, problem], readable: false, ...file };
   };
   if (root === null || (isScalar(root) && root.value === null)) {
-    return whole('the file is empty; it must at least say server_name');
+    return whole(empty);
   }
   if (!isMap(root))
     return whole('the file must be a section: lines of "key: value", such as "server_name: example.org"');

@@ -97,7 +97,8 @@ function explainImport(message: string, file: string): string {
 
 function notFound(where: string, specifier: string, configDir: string): string {
   if (/^\.{0,2}\//.test(specifier)) {
-    return `${where}: there is no file ${resolve(configDir, specifier)}; the path is relative to the configuration file`;
+    const hint = specifier.startsWith('/') ? '' : '; the path is relative to the configuration file';
+    return `${where}: there is no file ${resolve(configDir, specifier)}${hint}`;
   }
   const hint = existsSync(resolve(configDir, specifier))
     ? `; for the file beside the configuration write "./${specifier}"`

@@ -8,6 +8,8 @@ import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts
 import { isPresenceState } from '../matrix/presence-state.ts';
 import type { SyncSession } from '../presence/index.ts';
 import { show } from '../router-host/describe-value.ts';
+import type { LoadedModule } from '../router-host/index.ts';
+import type { PresenceOperations } from '../router-host/module-services.ts';
 import type {
   HarnessRooms,
   InstanceOf,
@@ -26,11 +28,26 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
   Module: Module,
   options: ModuleHarnessOptions = {},
 ): Promise<ModuleHarness<InstanceOf<Module>>> {
+  const { harness } = await createHarness<InstanceOf<Module>>(() => prepareModules(Module, options), options);
+  return harness;
+}
+
+/** What a harness is made of, for those who have the modules from files. */
+export interface HarnessParts<Instance> {
+  readonly harness: ModuleHarness<Instance>;
+  /** What the module's own api would do. */
+  readonly operations: PresenceOperations;
+}
+
+/** @param load - what the loader hands over: the module under test, and those after it */
+export async function createHarness<Instance>(
+  load: () => Promise<readonly LoadedModule[]>,
+  options: Pick<ModuleHarnessOptions, 'serverName' | 'mode' | 'accounts'>,
+): Promise<HarnessParts<Instance>> {
   const { serverName = 'example.org' } = options;
   const { clock, metrics, logger, federation, directory, host, presence } = createTestServer(serverName, options);
   await presence.start();
-  const loaded = await prepareModules(Module, options);
-  const [instance] = await host.construct(loaded, {
+  const [instance] = await host.construct(await load(), {
     serverName,
     publicBaseurl: `https://${serverName}/`,
     workerName: null,
@@ -93,9 +110,9 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
     },
   };
 
-  const harness: ModuleHarness<InstanceOf<Module>> = {
+  const harness: ModuleHarness<Instance> = {
     serverName,
-    instance: instance as InstanceOf<Module>,
+    instance: instance as Instance,
     rooms,
 
     async connect(userId) {
@@ -201,7 +218,7 @@ export async function createModuleHarness<Module extends ModuleUnderTest>(
       await presence.stop();
     },
   };
-  return harness;
+  return { harness, operations: presence };
 }
 
 /** A line of the log as one text, with everything in it that helps to find the mistake. */

@@ -1,0 +1,251 @@
+/**
+ * Runs a scenario on a harness: step by step, each with who was told what, what the host complained about, and what was not as expected.
+ */
+import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import { toPlainError } from '../router-host/describe-value.ts';
+import type { AccountLookups, LoadedModule } from '../router-host/index.ts';
+import type { PresenceOperations } from '../router-host/module-services.ts';
+import { compareTold, isAsExpected } from './compare-told.ts';
+import { createHarness } from './create-module-harness.ts';
+import type { ModuleHarness } from './module-harness.ts';
+import type {
+  Expectation,
+  Mismatch,
+  Receiver,
+  Scenario,
+  ScenarioAction,
+  ScenarioOutcome,
+  StepOutcome,
+  Told,
+  ToldPresence,
+} from './scenario.ts';
+
+type Lists = Map<Receiver, ToldPresence[]>;
+type Result = Pick<StepOutcome, 'answer' | 'remark'> & { readonly asked: { observer: UserId; target: UserId } | null };
+
+const NO_RESULT: Result = { answer: undefined, remark: null, asked: null };
+
+/** @throws what a harness throws for modules that cannot be constructed */
+export async function runScenario(
+  scenario: Scenario,
+  load: () => Promise<readonly LoadedModule[]>,
+): Promise<ScenarioOutcome> {
+  const { serverName, mode } = scenario;
+  const { harness, operations } = await createHarness(load, { serverName, mode, accounts: lookUps(scenario) });
+  await using running = new Run(harness, operations);
+  await running.begin(scenario);
+  const start = await running.finish(NO_RESULT, null);
+  const steps: StepOutcome[] = [];
+  for (const { action, expect } of scenario.steps) {
+    steps.push(await running.finish(await running.act(action), expect));
+  }
+  return { start, steps, end: await running.end(scenario.expect) };
+}
+
+class Run implements AsyncDisposable {
+  readonly #harness: ModuleHarness;
+  readonly #operations: PresenceOperations;
+  readonly #connected = new Set<UserId>();
+  readonly #all: Lists = new Map();
+  /** Of clients that have gone in this step. */
+  #told: Lists = new Map();
+  #problems = 0;
+
+  constructor(harness: ModuleHarness, operations: PresenceOperations) {
+    this.#harness = harness;
+    this.#operations = operations;
+  }
+
+  async begin({ rooms, connected }: Scenario): Promise<void> {
+    for (const [roomId, users] of rooms) this.#join(roomId, users);
+    if (connected !== null) {
+      for (const userId of [...this.#connected].filter((member) => !connected.includes(member))) {
+        this.#connected.delete(userId);
+        await this.#harness.disconnect(userId);
+      }
+      for (const userId of connected) await this.#connect(userId);
+    }
+    await this.#harness.settle();
+  }
+
+  async act(action: ScenarioAction): Promise<Result> {
+    const harness = this.#harness;
+    switch (action.kind) {
+      case 'set_presence':
+        await harness.setPresence(action.user, action.presence);
+        return NO_RESULT;
+      case 'join':
+        this.#join(action.room, action.users);
+        break;
+      case 'leave':
+        harness.rooms.leave(action.room, action.users);
+        break;
+      case 'connect':
+        for (const userId of action.users) await this.#connect(userId);
+        break;
+      case 'disconnect':
+        for (const userId of action.users) await this.#disconnect(userId);
+        break;
+      case 'receive':
+        await harness.receiveFromServer(action.from, action.users);
+        break;
+      case 'advance':
+        await harness.advance({ ms: action.ms });
+        break;
+      case 'get':
+        return { ...NO_RESULT, answer: await harness.get(action.observer, action.target), asked: action };
+      case 'call':
+      case 'request':
+      case 'invalidate_interested_users':
+      case 'invalidate_restrictions':
+      case 'send_local_online_presence_to':
+      case 'set_presence_for_users': {
+        const remark = await this.#attempt(action);
+        await harness.settle();
+        return { ...NO_RESULT, remark };
+      }
+    }
+    await harness.settle();
+    return NO_RESULT;
+  }
+
+  /** What the step has brought, and what of it is not as expected. */
+  async finish(result: Result, expect: Expectation | null): Promise<StepOutcome> {
+    const told = this.#take();
+    for (const [receiver, list] of told) for (const one of list) addTo(this.#all, receiver, one);
+    const mismatches = await this.#compare(told, result, expect);
+    const { answer, remark } = result;
+    return { told, answer, remark, problems: this.#newProblems(), mismatches };
+  }
+
+  async end(expect: Expectation | null): Promise<StepOutcome> {
+    const mismatches = await this.#compare(this.#all, NO_RESULT, expect);
+    return { told: this.#all, answer: undefined, remark: null, problems: this.#newProblems(), mismatches };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#harness[Symbol.asyncDispose]();
+  }
+
+  async #compare(told: Told, { answer, asked }: Result, expect: Expectation | null): Promise<Mismatch[]> {
+    if (expect === null) return [];
+    const mismatches = expect.gets === null ? [] : compareTold(told, expect.gets);
+    for (const { observer, target, expected } of expect.sees) {
+      const seen = await this.#harness.get(observer, target);
+      if (!isAsExpected(expected, seen)) mismatches.push({ kind: 'sight', observer, target, expected, seen });
+    }
+    if (expect.answer !== undefined && asked !== null && !isAsExpected(expect.answer, answer ?? null)) {
+      const { observer, target } = asked;
+      mismatches.push({ kind: 'sight', observer, target, expected: expect.answer, seen: answer ?? null });
+    }
+    return mismatches;
+  }
+
+  async #attempt(action: ScenarioAction): Promise<string | null> {
+    try {
+      return await this.#operate(action);
+    } catch (error) {
+      return `it threw: ${toPlainError(error).message}`;
+    }
+  }
+
+  async #operate(action: ScenarioAction): Promise<string | null> {
+    const operations = this.#operations;
+    switch (action.kind) {
+      case 'call':
+        return this.#call(action.method, action.arguments);
+      case 'request': {
+        const { method, path, body } = action;
+        const response = await this.#harness.fetch(path, body === null ? { method } : { method, body });
+        return response === null ? 'the module serves nothing there' : `it answered ${response.status}`;
+      }
+      case 'invalidate_interested_users':
+        operations.invalidateInterestedUsers(action.users ?? undefined);
+        return null;
+      case 'invalidate_restrictions':
+        operations.invalidateRestrictions(action.users ?? undefined);
+        return null;
+      case 'send_local_online_presence_to':
+        await operations.sendLocalOnlinePresenceTo(action.users);
+        return null;
+      case 'set_presence_for_users':
+        await operations.setPresenceForUsers(action.users);
+        return null;
+      default:
+        return null;
+    }
+  }
+
+  async #call(method: string, args: readonly unknown[]): Promise<string | null> {
+    const { instance } = this.#harness;
+    const member = (instance as Readonly<Record<string, unknown>> | null | undefined)?.[method];
+    if (typeof member !== 'function') return `the module has no method ${method}`;
+    await Reflect.apply(member, instance, args);
+    return null;
+  }
+
+  #join(roomId: Parameters<ModuleHarness['rooms']['join']>[0], users: readonly UserId[]): void {
+    this.#harness.rooms.join(roomId, users);
+    for (const userId of users) {
+      if (serverNameOf(userId) === this.#harness.serverName) this.#connected.add(userId);
+    }
+  }
+
+  async #connect(userId: UserId): Promise<void> {
+    this.#connected.add(userId);
+    await this.#harness.connect(userId);
+  }
+
+  async #disconnect(userId: UserId): Promise<void> {
+    this.#collect(userId);
+    this.#connected.delete(userId);
+    await this.#harness.disconnect(userId);
+  }
+
+  #collect(userId: UserId): void {
+    if (!this.#connected.has(userId)) return;
+    // Everybody's own clients know what they say of themselves.
+    for (const one of this.#harness.received(userId)) if (one.userId !== userId) addTo(this.#told, userId, one);
+  }
+
+  #take(): Lists {
+    for (const userId of this.#connected) this.#collect(userId);
+    for (const { destination, ...one } of this.#harness.sentToServers()) addTo(this.#told, destination, one);
+    this.#harness.clear();
+    const told = this.#told;
+    this.#told = new Map();
+    return told;
+  }
+
+  #newProblems(): readonly string[] {
+    const problems = this.#harness.problems().slice(this.#problems);
+    this.#problems += problems.length;
+    return problems;
+  }
+}
+
+function addTo(lists: Lists, receiver: Receiver, one: ToldPresence): void {
+  const list = lists.get(receiver);
+  if (list === undefined) lists.set(receiver, [one]);
+  else list.push(one);
+}
+
+function lookUps({ accounts, serverName }: Scenario): AccountLookups {
+  return {
+    getUserinfoById: async (userId) => {
+      const account = accounts.get(userId);
+      return account === undefined
+        ? null
+        : { userId, isAdmin: account.isAdmin, isDeactivated: false, creationTs: Date.UTC(2026, 0, 1) };
+    },
+    getProfileForUser: async (localpart) => {
+      return { displayName: accounts.get(`@${localpart}:${serverName}`)?.displayName ?? null, avatarUrl: null };
+    },
+    getUserByReq: async () => {
+      throw Object.assign(new Error('A scenario has no access tokens'), {
+        httpStatus: 401,
+        errcode: 'M_MISSING_TOKEN',
+      });
+    },
+  };
+}
