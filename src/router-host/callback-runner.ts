@@ -7,9 +7,10 @@
 import { isPromise } from 'node:util/types';
 import type { CallbackContext, CallbackName } from '../module/callbacks.ts';
 import type { LogFields } from '../ports/logger.ts';
-import type { BoundCounter, BoundHistogram, Labels } from '../ports/metrics.ts';
+import type { Labels } from '../ports/metrics.ts';
 import { LogGate } from '../ports/log-gate.ts';
 import type { CallbackLimits } from './callback-limits.ts';
+import { CallbackCounters, type CallbackCounts } from './callback-counters.ts';
 import { abortContext, LazyContext } from './lazy-context.ts';
 import { show, toPlainError } from './describe-value.ts';
 import { type CallbackFailure, ModuleCallbackError } from './errors.ts';
@@ -50,14 +51,21 @@ export interface CallbackRunnerOptions<Argument, Answer> {
   readonly limits: CallbackLimits;
 }
 
+export interface CallbackReport extends CallbackCounts {
+  readonly callback: CallbackName;
+  /** Calls that have not answered yet. */
+  readonly running: number;
+  /** In ms since the epoch; null if it does not rest now. */
+  readonly restsUntilTs: number | null;
+}
+
 export class CallbackRunner<Argument, Answer> {
   readonly #options: CallbackRunnerOptions<Argument, Answer>;
   readonly #host: HostContext;
   readonly #rest: Rest;
   readonly #log: LogGate;
   readonly #labels: Labels;
-  readonly #seconds: BoundHistogram;
-  readonly #outcomes: ReadonlyMap<Outcome, BoundCounter>;
+  readonly #counters: CallbackCounters;
   readonly #section: number;
   readonly #running = new Set<Call>();
   readonly #drop: Drop;
@@ -69,11 +77,10 @@ export class CallbackRunner<Argument, Answer> {
     this.#rest = new Rest(limits);
     this.#log = new LogGate(host.clock, (fields, message) => host.logger.warn(fields, message));
     this.#labels = { module, callback };
-    this.#seconds = host.metrics.seconds.of(this.#labels);
-    this.#outcomes = new Map(OUTCOMES.map((outcome) => [outcome, host.metrics.calls.of({ ...this.#labels, outcome })]));
+    this.#counters = new CallbackCounters(module, callback, host.metrics);
     this.#section = host.watchdog.section(module, callback, host.spec);
     this.#drop = (reason, value) => {
-      host.metrics.dropped.inc({ ...this.#labels, reason });
+      this.#counters.dropped(reason);
       const describe = (): LogFields => ({ ...this.#labels, reason, ...describeDrop(reason, value, limits) });
       this.#log.tell(reason, describe, 'an entry of an answer was dropped');
     };
@@ -83,7 +90,7 @@ export class CallbackRunner<Argument, Answer> {
   run(argument: Argument): Answer | undefined | Promise<Answer | undefined> {
     const { clock, watchdog } = this.#host;
     if (!this.#rest.admit(clock.now())) {
-      this.#count('rested');
+      this.#counters.rested();
       return undefined;
     }
     const call = new Call();
@@ -111,6 +118,16 @@ export class CallbackRunner<Argument, Answer> {
       options: this.#options,
       section: this.#section,
       restsUntilTs: this.#rest.until(this.#host.clock.now()),
+    };
+  }
+
+  /** How it does, for whoever asks about the module. */
+  get report(): CallbackReport {
+    return {
+      callback: this.#options.callback,
+      ...this.#counters.counts,
+      running: this.#running.size,
+      restsUntilTs: this.#rest.until(this.#host.clock.now()) || null,
     };
   }
 
@@ -188,14 +205,14 @@ export class CallbackRunner<Argument, Answer> {
       // It has answered, though: too late or not is a question of the deadline.
       return blockedMs > this.#options.limits.timeoutMs ? undefined : answer;
     }
-    this.#observe('ok', elapsedMs);
+    this.#counters.ended('ok', elapsedMs);
     this.#rest.succeeded(this.#host.clock.now());
     return answer;
   }
 
   #fail(call: Call, reason: CallbackFailure, what: unknown): undefined {
     const { module, callback, limits } = this.#options;
-    this.#observe(reason, call.elapsedMs());
+    this.#counters.ended(reason, call.elapsedMs());
     const cause = reason === 'threw' ? toPlainError(what) : undefined;
     const message = `${callback} of ${describeModule(module, this.#host)} ${reason}: ${cause?.message ?? String(what)}`;
     const err = new ModuleCallbackError(module, callback, reason, message);
@@ -203,18 +220,9 @@ export class CallbackRunner<Argument, Answer> {
     err.stack = cause?.stack ?? '';
     this.#log.tell(reason, () => ({ ...this.#labels, reason, err }), 'the answer of a module was dropped');
     if (!this.#rest.failed(this.#host.clock.now())) return;
-    this.#host.metrics.rests.inc(this.#labels);
+    this.#counters.restBegins();
     const fields = { ...this.#labels, failures: limits.failuresBeforeRest, restMs: limits.restMs };
     this.#log.tell('rest', () => fields, 'a callback of a module rests after failures in a row');
-  }
-
-  #observe(outcome: Outcome, elapsedMs: number): void {
-    this.#count(outcome);
-    this.#seconds.observe(elapsedMs / 1000);
-  }
-
-  #count(outcome: Outcome): void {
-    this.#outcomes.get(outcome)?.inc();
   }
 }
 
@@ -223,9 +231,6 @@ function describeDrop(reason: DropReason, value: unknown, { maxEntries }: Callba
   if (reason === 'too_many') return { maxEntries };
   return { value: reason === 'threw' ? toPlainError(value).message : show(value) };
 }
-
-type Outcome = 'ok' | 'rested' | CallbackFailure;
-const OUTCOMES: readonly Outcome[] = ['ok', 'rested', 'threw', 'timed_out', 'invalid_return', 'blocked'];
 
 /** One call, from the host's side. */
 class Call {

@@ -5,21 +5,23 @@ import { InterestMemory } from './interest-memory.ts';
 const none = (): void => undefined;
 
 describe('InterestMemory', () => {
-  it('finds both kinds of disagreement, and names the first', () => {
+  it('finds both kinds of disagreement, and names each pair', () => {
     const memory = new InterestMemory(100);
     memory.set('@a:test', ['@u:test']);
     memory.set('@b:test', ['@u:test']);
     memory.set('@c:test', []);
     const found: unknown[] = [];
-    const first = (pair: unknown): void => void found.push(pair);
-    expect(memory.disagreements('@u:test', ['@a:test', '@b:test'], first)).toBe(0);
-    expect(memory.disagreements('@u:test', ['@b:test'], first)).toBe(1);
-    expect(memory.disagreements('@u:test', ['@a:test', '@b:test', '@c:test'], first)).toBe(1);
-    expect(memory.disagreements('@u:test', ['@c:test'], first)).toBe(3);
+    const take = (pair: unknown): void => void found.push(pair);
+    expect(memory.disagreements('@u:test', ['@a:test', '@b:test'], take)).toBe(0);
+    expect(memory.disagreements('@u:test', ['@b:test'], take)).toBe(1);
+    expect(memory.disagreements('@u:test', ['@a:test', '@b:test', '@c:test'], take)).toBe(1);
+    expect(memory.disagreements('@u:test', ['@c:test'], take)).toBe(3);
     expect(found).toEqual([
       { observer: '@a:test', userId: '@u:test', namedBy: 'getInterestedUsers' },
       { observer: '@c:test', userId: '@u:test', namedBy: 'getUsersForStates' },
       { observer: '@c:test', userId: '@u:test', namedBy: 'getUsersForStates' },
+      { observer: '@a:test', userId: '@u:test', namedBy: 'getInterestedUsers' },
+      { observer: '@b:test', userId: '@u:test', namedBy: 'getInterestedUsers' },
     ]);
   });
 

@@ -81,9 +81,9 @@ export class InterestMemory {
    * and those interested in everybody, cannot disagree.
    *
    * @param targets - without duplicates
-   * @param first - called with the first such pair
+   * @param found - called with each such pair
    */
-  disagreements(userId: UserId, targets: readonly UserId[], first: (found: Disagreement) => void): number {
+  disagreements(userId: UserId, targets: readonly UserId[], found: (pair: Disagreement) => void): number {
     const interested = this.#observers.get(userId);
     let agreed = 0;
     let count = 0;
@@ -94,14 +94,13 @@ export class InterestMemory {
       }
       const interest = observer === userId ? undefined : this.#answers.get(observer);
       if (interest === undefined || interest === PRESENCE_ALL_USERS) continue;
-      if (count === 0) first({ observer, userId, namedBy: 'getUsersForStates' });
+      found({ observer, userId, namedBy: 'getUsersForStates' });
       count += 1;
     }
     if (interested === undefined || agreed === interested.size) return count;
-    if (count === 0) {
-      const named = new Set(targets);
-      const [observer] = [...interested].filter((candidate) => !named.has(candidate));
-      if (observer !== undefined) first({ observer, userId, namedBy: 'getInterestedUsers' });
+    const named = new Set(targets);
+    for (const observer of interested) {
+      if (!named.has(observer)) found({ observer, userId, namedBy: 'getInterestedUsers' });
     }
     return count + interested.size - agreed;
   }

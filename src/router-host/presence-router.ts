@@ -19,7 +19,7 @@ import { type Examination, examineModules, type ExamineQuestion } from './examin
 import type { HostContext } from './host-context.ts';
 import { KnownIds } from './known-ids.ts';
 import { mergeInterest, mergeRoutes } from './merge-answers.ts';
-import { Registration } from './registration.ts';
+import { type ModuleReport, Registration } from './registration.ts';
 import { type Interest, NOBODY, NO_ROUTES, type Restrictions, type Router, UNRESTRICTED } from './router-api.ts';
 import { UpdateBatch } from './update-batch.ts';
 
@@ -102,6 +102,11 @@ export class PresenceRouter implements Router {
     return answer instanceof Promise
       ? list.untilReplaced(answer, () => this.getRestrictions(source, observers))
       : answer;
+  }
+
+  /** How each module does, in configuration order. */
+  modules(): readonly ModuleReport[] {
+    return this.#list.registrations.map(({ report }) => report);
   }
 
   forgetObservers(users?: Iterable<UserId>): void {

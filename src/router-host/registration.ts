@@ -7,9 +7,10 @@ import type { UserId } from '../matrix/identifiers.ts';
 import type { NoPresenceRouterCallbacks, PresenceRouterCallbacks } from '../module/callbacks.ts';
 import type { Labels } from '../ports/metrics.ts';
 import type { CallbackLimits } from './callback-limits.ts';
-import { CallbackRunner } from './callback-runner.ts';
+import { type CallbackReport, CallbackRunner } from './callback-runner.ts';
 import { checkInterest } from './check-interest.ts';
 import { type CheckedRoutes, checkRoutes } from './check-routes.ts';
+import { type DisagreementReport, Disagreements } from './disagreements.ts';
 import { examine } from './examine.ts';
 import type { ExaminableModule } from './examine-modules.ts';
 import type { HostContext } from './host-context.ts';
@@ -18,6 +19,20 @@ import type { KnownIds } from './known-ids.ts';
 import { Restrictor } from './restrictor.ts';
 import type { Interest } from './router-api.ts';
 import type { UpdateBatch } from './update-batch.ts';
+
+/** What a module registered at once, and what has become of it since. */
+export interface ModuleReport {
+  readonly module: string;
+  /** Its file and export, if known. */
+  readonly spec: string | null;
+  readonly limits: CallbackLimits;
+  /** Those that it has registered, in the order of the contract. */
+  readonly callbacks: readonly CallbackReport[];
+  /** Ids in remembered answers. */
+  readonly remembered: number;
+  /** Pairs of observer and source that only one of its two callbacks named. */
+  readonly disagreements: DisagreementReport;
+}
 
 /** Some 50 MB at worst, for each pair of callbacks. */
 const MAX_REMEMBERED_IDS = 500_000;
@@ -31,7 +46,7 @@ export class Registration {
   readonly #memory = new InterestMemory(MAX_REMEMBERED_IDS);
   readonly #host: HostContext;
   readonly #labels: Labels;
-  #disagreed = false;
+  readonly #disagreements: Disagreements;
   #shownSize = -1;
 
   constructor(
@@ -44,6 +59,7 @@ export class Registration {
     this.limits = limits;
     this.#host = host;
     this.#labels = { module };
+    this.#disagreements = new Disagreements(host.clock);
     const { getRestrictions } = callbacks;
     this.restrictor =
       getRestrictions === undefined ? null : new Restrictor(module, getRestrictions.bind(callbacks), limits, ids, host);
@@ -119,6 +135,19 @@ export class Registration {
     };
   }
 
+  /** How the module does. */
+  get report(): ModuleReport {
+    const callbacks = [this.#routes?.report, this.#interest?.report, this.restrictor?.report];
+    return {
+      module: this.#labels['module'] ?? '',
+      spec: this.#host.spec ?? null,
+      limits: this.limits,
+      callbacks: callbacks.filter((callback) => callback !== undefined),
+      remembered: this.#memory.size + (this.restrictor?.remembered ?? 0),
+      disagreements: this.#disagreements.report,
+    };
+  }
+
   async stop(timeoutMs: number, reason: string): Promise<void> {
     await Promise.all([
       this.#routes?.stop(timeoutMs, reason),
@@ -142,13 +171,12 @@ export class Registration {
   }
 
   readonly #tell = ({ observer, userId: target, namedBy }: Disagreement): void => {
-    if (this.#disagreed) return;
-    this.#disagreed = true;
+    if (!this.#disagreements.add({ observer, userId: target, namedBy })) return;
     this.#host.logger.warn(
       { ...this.#labels, observer, target },
       namedBy === 'getUsersForStates'
-        ? 'the callbacks of a module disagree: getUsersForStates gives the observer the presence of the target, but getInterestedUsers does not name the target for the observer'
-        : 'the callbacks of a module disagree: getInterestedUsers names the target for the observer, but getUsersForStates does not give the observer the presence of the target',
+        ? 'the callbacks of a module disagree: getUsersForStates gives the observer the presence of the target, but getInterestedUsers does not name the target for the observer; GET /_thalamus/admin/v1/modules has more of them'
+        : 'the callbacks of a module disagree: getInterestedUsers names the target for the observer, but getUsersForStates does not give the observer the presence of the target; GET /_thalamus/admin/v1/modules has more of them',
     );
   };
 }

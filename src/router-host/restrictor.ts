@@ -8,7 +8,7 @@ import type { RestrictionAnswer } from '../core/engine-api.ts';
 import { Form, UNKNOWN } from '../core/forms.ts';
 import type { RestrictionCallback } from '../module/callbacks.ts';
 import type { CallbackLimits } from './callback-limits.ts';
-import { CallbackRunner } from './callback-runner.ts';
+import { type CallbackReport, CallbackRunner } from './callback-runner.ts';
 import { checkRestrictions } from './check-restrictions.ts';
 import { examine } from './examine.ts';
 import type { ExaminedRestriction } from './examine-modules.ts';
@@ -67,6 +67,15 @@ export class Restrictor {
     const remembered = this.#memory.get(request, UNKNOWN);
     const examined = await examine(this.#runner, request, this.#host);
     return { ...examined, remembered, onFailure: this.#otherwise };
+  }
+
+  get report(): CallbackReport {
+    return this.#runner.report;
+  }
+
+  /** Ids in remembered answers. */
+  get remembered(): number {
+    return this.#memory.size;
   }
 
   async stop(timeoutMs: number, reason: string): Promise<void> {
