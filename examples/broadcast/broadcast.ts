@@ -3,8 +3,8 @@
  *
  * Think of the help desk whose state everybody wants to know, and of the wall display that shows who is in.
  */
-import { ConfigError, isUserId, PRESENCE_ALL_USERS } from 'thalamus/module';
-import type { InterestedUsers, ModuleApi, ModuleClass, UserId, UserPresenceState } from 'thalamus/module';
+import { ConfigError, isUserId, ObserverRelation, PRESENCE_ALL_USERS } from 'thalamus/module';
+import type { ModuleApi, ModuleClass, UserId } from 'thalamus/module';
 
 interface Config {
   readonly seen_by_everyone: readonly UserId[];
@@ -12,11 +12,6 @@ interface Config {
 }
 
 export class Broadcast {
-  readonly #seenByEveryone: ReadonlySet<UserId>;
-  readonly #seesAll: UserId | null;
-  /** Everyone who has asked so far: whoever syncs is somebody. */
-  readonly #everyone = new Set<UserId>();
-
   static parseConfig(config: unknown): Config {
     const { seen_by_everyone = [], sees_all = null } = config as Partial<Config>;
     if (!Array.isArray(seen_by_everyone) || !seen_by_everyone.every(isUserId)) {
@@ -27,23 +22,10 @@ export class Broadcast {
   }
 
   constructor(config: Config, api: ModuleApi) {
-    this.#seenByEveryone = new Set(config.seen_by_everyone);
-    this.#seesAll = config.sees_all;
-    api.registerPresenceRouterCallbacks(this);
-  }
-
-  getUsersForStates(stateUpdates: readonly UserPresenceState[]) {
-    const routes = new Map<UserId, readonly UserPresenceState[]>();
-    const forEveryone = stateUpdates.filter(({ userId }) => this.#seenByEveryone.has(userId));
-    if (forEveryone.length > 0) for (const userId of this.#everyone) routes.set(userId, forEveryone);
-    if (this.#seesAll !== null) routes.set(this.#seesAll, stateUpdates);
-    return routes;
-  }
-
-  getInterestedUsers(userId: UserId): InterestedUsers {
-    if (userId === this.#seesAll) return PRESENCE_ALL_USERS;
-    this.#everyone.add(userId);
-    return this.#seenByEveryone;
+    const relation = new ObserverRelation();
+    for (const source of config.seen_by_everyone) relation.add(PRESENCE_ALL_USERS, source);
+    if (config.sees_all !== null) relation.add(config.sees_all, PRESENCE_ALL_USERS);
+    relation.register(api);
   }
 }
 Broadcast satisfies ModuleClass<Config>;

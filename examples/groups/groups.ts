@@ -3,17 +3,14 @@
  *
  * A user may be in several groups, and members may be users of other servers.
  */
-import { ConfigError, isUserId } from 'thalamus/module';
-import type { ModuleApi, ModuleClass, UserId, UserPresenceState } from 'thalamus/module';
+import { ConfigError, isUserId, ObserverRelation, pairsOfGroups } from 'thalamus/module';
+import type { ModuleApi, ModuleClass, UserId } from 'thalamus/module';
 
 interface Config {
   readonly groups: Readonly<Record<string, readonly UserId[]>>;
 }
 
 export class Groups {
-  /** From each member to all they share a group with. The relation is the same both ways, so it serves both callbacks. */
-  readonly #colleagues = new Map<UserId, Set<UserId>>();
-
   static parseConfig(config: unknown): Config {
     const { groups = {} } = config as Partial<Config>;
     for (const [name, members] of Object.entries(groups)) {
@@ -25,31 +22,8 @@ export class Groups {
   }
 
   constructor({ groups }: Config, api: ModuleApi) {
-    for (const members of Object.values(groups)) for (const member of members) this.#add(member, members);
-    api.registerPresenceRouterCallbacks(this);
-    api.logger.info({ groups: Object.keys(groups).length, members: this.#colleagues.size }, 'groups are ready');
-  }
-
-  getUsersForStates(stateUpdates: readonly UserPresenceState[]) {
-    const routes = new Map<UserId, UserPresenceState[]>();
-    for (const update of stateUpdates) {
-      for (const colleague of this.getInterestedUsers(update.userId)) {
-        const updates = routes.get(colleague);
-        if (updates === undefined) routes.set(colleague, [update]);
-        else updates.push(update);
-      }
-    }
-    return routes;
-  }
-
-  getInterestedUsers(userId: UserId): Iterable<UserId> {
-    return this.#colleagues.get(userId) ?? [];
-  }
-
-  #add(member: UserId, members: readonly UserId[]): void {
-    const colleagues = this.#colleagues.get(member) ?? new Set();
-    this.#colleagues.set(member, colleagues);
-    for (const colleague of members) if (colleague !== member) colleagues.add(colleague);
+    const relation = new ObserverRelation(pairsOfGroups(Object.values(groups))).register(api);
+    api.logger.info({ groups: Object.keys(groups).length, pairs: relation.size }, 'groups are ready');
   }
 }
 Groups satisfies ModuleClass<Config>;
