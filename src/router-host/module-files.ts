@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, extname, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, runInThisContext } from 'node:vm';
+import { compileFunction, constants } from 'node:vm';
 import type { createJiti as CreateJiti, Jiti } from 'jiti';
 
 export interface ModuleFilesOptions {
@@ -44,6 +44,8 @@ type Body = (
   resolveFrom: (specifier: string) => string,
 ) => unknown;
 
+/** The names that jiti gives them. */
+const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname', 'jitiImport', 'jitiESMResolve'];
 const COMPILED = /\.[cm]?[jt]sx?$/;
 const ESM_SYNTAX =
   /(?:[\s;]|^)(?:import[\s\w*,{}]*from|import\s*["'*{]|export\b\s*(?:[*{]|default|class|type|function|const|var|let|async function)|import\.meta\b)/m;
@@ -156,11 +158,8 @@ export class ModuleFiles {
     const code = source.isCommonJs
       ? text.replace(/^#!/, '//')
       : jiti.transform({ filename: file, source: text, ts: isTyped, async: isAsync });
-    const prefix = isAsync && !source.isCommonJs ? 'async ' : '';
-    const body = compile(
-      `(${prefix}function (exports, require, module, __filename, __dirname, jitiImport, jitiESMResolve) { ${code}\n});`,
-      file,
-    );
+    const isWaited = isAsync && !source.isCommonJs;
+    const body = compile(isWaited ? `return (async function () { ${code}\n}).call(this);` : code, file);
     const require = Object.assign((specifier: string) => this.#requireFrom(specifier, source), {
       resolve: (specifier: string) => jiti.resolve(specifier),
       cache: {},
@@ -204,9 +203,10 @@ function isWaitingFor(source: Source, other: Source, seen = new Set<Source>()): 
   return false;
 }
 
+/** Not as a script: what of those has run once is never let go of (Node 20). */
 function compile(text: string, file: string): Body {
   try {
-    return runInThisContext(text, {
+    return compileFunction(text, PARAMETERS, {
       filename: file,
       // For `import()` in CommonJS, which is run as it is written.
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
