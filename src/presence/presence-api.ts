@@ -4,10 +4,11 @@
  * It drives the pure engine: commands take effect in memory at once, are made durable together a moment later, and only
  * then are they told to anybody.
  */
-import type { Collection, CollectOptions, ManagedPresence, PresenceMode, RemotePresence } from '../core/engine-api.ts';
+import type { Collection, CollectOptions, ManagedPresence, Observer, PresenceMode, RemotePresence } from '../core/engine-api.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { DeviceId, ServerName, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
+import type { ExplainDirectory, Explanation } from './explanation.ts';
 import type { PresenceView } from './presence-view.ts';
 
 /** What a `/sync` request says about presence. */
@@ -71,6 +72,13 @@ export interface PresenceHandler {
 
   /** The body of GET …/status, serialised. No visibility check. */
   statusBody(userId: UserId): string;
+
+  /**
+   * Why the observer, a user or another server, does or does not see the target. Asks modules, and changes nothing.
+   *
+   * @throws what the directory throws
+   */
+  explain(observer: Observer, target: UserId, directory: ExplainDirectory): Promise<Explanation>;
 
   /**
    * Module API: a snapshot of everybody who is not offline, at each device's next sync; see `ModuleApi`.

@@ -24,6 +24,7 @@ import type { MembershipChange } from '../ports/room-directory.ts';
 import { ActivitySaver } from './activity-saver.ts';
 import { type Background, inBackground } from './background.ts';
 import { checkPresenceEntries, checkUserIds } from './check-input.ts';
+import { createExplainer } from './explain.ts';
 import { EventBodies } from './event-bodies.ts';
 import { formatStatus } from './format-presence.ts';
 import { type MarkParts, markForSnapshot, sendSnapshots } from './full-presence.ts';
@@ -53,6 +54,7 @@ export function createPresenceHandler(settings: PresenceSettings, parts: Presenc
 
 class Handler implements PresenceHandler {
   readonly view: PresenceView;
+  readonly explain: PresenceHandler['explain'];
   readonly #settings: PresenceSettings;
   readonly #parts: PresenceParts;
   readonly #shared: Background & MarkParts;
@@ -150,6 +152,7 @@ class Handler implements PresenceHandler {
       strangers: () => this.#remote.strangers,
       strangerState: (userId) => this.#remote.stateOf(userId),
     });
+    this.explain = createExplainer({ ...parts, settings, engine: () => this.#engine, remote: this.#remote });
     this.#ticker = new Ticker(clock, (now) => this.#tick(now));
   }
 

@@ -43,6 +43,17 @@ export interface AnsweredUpdates {
   readonly others: readonly PresenceUpdate[];
 }
 
+/** How a user of another server stands here. */
+export interface RemoteStanding {
+  /** Of a stranger; null of anybody else. */
+  readonly state: UserPresenceState | null;
+  /** Users whom only modules show to somebody here: all, and those of the user's server. */
+  readonly guests: number;
+  readonly maxGuests: number;
+  readonly guestsOfServer: number;
+  readonly maxGuestsPerServer: number;
+}
+
 const PASS_INTERVAL_MS = 60_000;
 const LEAST_BUDGET = 2_000;
 const MOST_BUDGET = 20_000;
@@ -105,6 +116,18 @@ export class RemoteKeeper {
   /** The newest state of a stranger; null of anybody else. */
   stateOf(userId: UserId): UserPresenceState | null {
     return this.#strangers.size === 0 ? null : this.#strangers.stateOf(userId, this.#options.clock.now());
+  }
+
+  /** A stranger's state, and whether there is a place for one more user of their server. */
+  standingOf(userId: UserId): RemoteStanding {
+    const { engine, limits } = this.#options;
+    return {
+      state: this.stateOf(userId),
+      guests: engine().remote.guests(),
+      maxGuests: limits.maxGuests,
+      guestsOfServer: engine().remote.guests(serverNameOf(userId)),
+      maxGuestsPerServer: limits.maxGuestsPerServer,
+    };
   }
 
   /** Somebody else speaks for these users from now on. */

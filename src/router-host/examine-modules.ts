@@ -99,7 +99,7 @@ export async function examineModules(
     })),
     interest: interest?.merged ?? null,
     routedTo: routes?.merged ?? [],
-    form: forms.reduce((sum, found) => sum | (found?.standing ?? Form.FULL), Form.FULL),
+    form: forms.reduce<Form>((sum, found) => sum | (found?.standing ?? Form.FULL), Form.FULL),
   };
 }
 
@@ -138,7 +138,8 @@ async function examineInterest(modules: readonly ExaminableModule[], userId: Use
     if (standing === PRESENCE_ALL_USERS) isAll = true;
     else if (standing !== undefined) parts.push(standing);
   }
-  return { findings, merged: isAll ? PRESENCE_ALL_USERS : mergeInterest(parts) };
+  const merged: Interest = isAll ? PRESENCE_ALL_USERS : mergeInterest(parts);
+  return { findings, merged };
 }
 
 async function examineRoutes(modules: readonly ExaminableModule[], state: UserPresenceState) {

@@ -1,0 +1,152 @@
+/**
+ * Why an observer does, or does not, see a target's presence: what is in effect, what the modules say now, and what comes of it.
+ *
+ * Nothing changes by it: the engine is only read, the modules are asked without a trace. What is in effect is decided by the engine's own
+ * function; what modules say now counts only where every path would ask them, too, because nothing is in effect yet.
+ */
+import type { Observer } from '../core/engine-api.ts';
+import { Form, UNKNOWN } from '../core/forms.ts';
+import type { UserPresenceState } from '../core/user-presence-state.ts';
+import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import { type Case, type ExplainParts, MAX_ROOMS_NAMED } from './explain-case.ts';
+import { conclude } from './explain-conclusion.ts';
+import {
+  interestInEffect,
+  isRouted,
+  keptAnswer,
+  moduleReasons,
+  names,
+  type Pair,
+  restrictionInEffect,
+  restrictionReasons,
+} from './explain-modules.ts';
+import { destinationReasons, federationReasons, inboxReasons, routedLimit, strangerReasons } from './explain-limits.ts';
+import { excludedRooms, modeReason, observerReason, sharedRooms, targetReason } from './explain-pair.ts';
+import {
+  type ExplainDirectory,
+  type Explanation,
+  hiddenFields,
+  type ObserverKind,
+  reason,
+  type Reason,
+  shownAs,
+} from './explanation.ts';
+import { formatStatus } from './format-presence.ts';
+
+/** The function that answers; see `PresenceHandler.explain`. */
+export function createExplainer(parts: ExplainParts) {
+  return (observer: Observer, target: UserId, directory: ExplainDirectory): Promise<Explanation> =>
+    explain(parts, observer, target, directory);
+}
+
+async function explain(
+  parts: ExplainParts,
+  observer: Observer,
+  target: UserId,
+  directory: ExplainDirectory,
+): Promise<Explanation> {
+  const { clock, engine, router, settings } = parts;
+  const { serverName, mode } = settings;
+  const kind = kindOf(observer, serverName);
+  const server = kind === 'local_user' ? null : serverOf(observer);
+  const isTargetLocal = serverNameOf(target) === serverName;
+  const pair: Pair = { observer, server, target };
+
+  // Where no path would ask the modules, they are not asked here.
+  const isAsked =
+    mode !== 'disabled' && observer !== target && (server === null || (isTargetLocal && mode === 'tracked'));
+  const examination = await router.examine({
+    interestOf: isAsked && server === null ? (observer as UserId) : null,
+    state: isAsked && router.hasCallbacks ? stateOf(parts, target) : null,
+    restriction: isAsked ? { source: target, observer: server ?? observer } : null,
+  });
+  // Looked at after the modules have answered, and all at the same time.
+  const facts = engine().factsOf(observer, target, MAX_ROOMS_NAMED);
+  const state = stateOf(parts, target);
+  const now = clock.now();
+  const it: Case = { ...pair, ...parts, kind, isTargetLocal, facts, state, directory, now };
+
+  const routes = isRouted(pair, examination.routedTo);
+  const wants = names(examination.interest ?? [], target);
+  const { form, byModulesNow } = verdict(it, { wants, routes, form: examination.form });
+
+  const reasons: Reason[] = [modeReason(it)];
+  const add = (...more: readonly (Reason | null)[]): void => {
+    for (const one of more) if (one !== null) reasons.push(one);
+  };
+  add(await observerReason(it), await targetReason(it));
+  if (observer === target) add(reason('self', true, `${observer} always sees themself`));
+  else if (mode !== 'disabled') {
+    add(...federationReasons(it));
+    add(await sharedRooms(it), await excludedRooms(it));
+    if (isAsked && router.hasCallbacks) {
+      add(...moduleReasons(pair, examination));
+      if (server === null)
+        add(interestInEffect(pair, facts, examination.interest), keptAnswer(pair, facts, examination));
+    }
+    if (isAsked && router.restricts) {
+      add(...restrictionReasons(pair, examination), restrictionInEffect(pair, facts, examination.form));
+    }
+    add(...strangerReasons(it), routedLimit(it, routes), ...inboxReasons(it), ...destinationReasons(it, shownAs(form)));
+  }
+  const isSeen = (form & Form.DENIED) === 0;
+  return {
+    observer,
+    observerKind: kind,
+    target,
+    ts: now,
+    isVisible: isSeen && (form & Form.OFFLINE) === 0,
+    shownAs: shownAs(form),
+    hidden: isSeen ? hiddenFields(form) : [],
+    status: isSeen ? statusOf(it, form) : null,
+    conclusion: conclude(it, form, reasons, byModulesNow),
+    reasons,
+  };
+}
+
+interface SaidNow {
+  readonly wants: boolean;
+  readonly routes: boolean;
+  readonly form: Form;
+}
+
+/** The form, and whether modules have just decided it, because nothing in effect does. */
+function verdict(it: Case, said: SaidNow): { readonly form: Form; readonly byModulesNow: boolean } {
+  const { engine, facts, isTargetLocal, kind, observer, router, settings, state, target } = it;
+  if (settings.mode === 'disabled') return { form: Form.OFFLINE, byModulesNow: false };
+  const inEffect = engine().formFor(observer, target);
+  const known = facts.form === UNKNOWN ? said.form : facts.form;
+  if (kind === 'local_user') {
+    if (inEffect !== UNKNOWN && (inEffect & Form.DENIED) === 0) return { form: inEffect, byModulesNow: false };
+    if (facts.isShown) return { form: known, byModulesNow: inEffect === UNKNOWN };
+    // Nobody has asked about an observer who is not connected: everything that needs to know asks.
+    const isAsked = router.hasCallbacks && (facts.connection?.interest ?? null) === null && state !== null;
+    return { form: isAsked && said.wants ? known : Form.DENIED, byModulesNow: isAsked && said.wants };
+  }
+  const standing = it.federation.standingOf?.(it.server ?? '');
+  const isSent =
+    isTargetLocal && settings.mode === 'tracked' && standing?.isOn !== false && standing?.isAllowed !== false;
+  if (!isSent) return { form: Form.DENIED, byModulesNow: false };
+  // Which servers routers have named is not kept: they are asked about every update, and again when a server was away.
+  if (facts.sharedWithServer.count === 0 && !said.routes) return { form: Form.DENIED, byModulesNow: false };
+  return { form: known, byModulesNow: facts.sharedWithServer.count === 0 || facts.form === UNKNOWN };
+}
+
+function statusOf({ now, state, target, engine }: Case, form: Form): Readonly<Record<string, unknown>> {
+  return JSON.parse(formatStatus(state ?? engine().stateOf(target), now, form)) as Record<string, unknown>;
+}
+
+/** As observers may see it; null of somebody of whom nothing is known. */
+function stateOf({ engine, remote }: ExplainParts, target: UserId): UserPresenceState | null {
+  const uid = engine().uidOf(target);
+  return uid < 0 ? remote.standingOf(target).state : engine().shownState(uid);
+}
+
+function kindOf(observer: Observer, serverName: string): ObserverKind {
+  if (!observer.startsWith('@')) return 'server';
+  return serverOf(observer) === serverName ? 'local_user' : 'remote_user';
+}
+
+function serverOf(observer: Observer): string {
+  return observer.startsWith('@') ? serverNameOf(observer as UserId) : observer;
+}
