@@ -58,7 +58,8 @@ export class Restrictor {
     const call = this.#calls;
     const answer = this.#runner.run(request);
     return answer instanceof Promise
-      ? answer.then((later) => this.#settle(request, later, call))
+      ? // What a module says because its call was aborted at the end is not what it thinks.
+        answer.then((later) => this.#settle(request, this.#isStopped ? undefined : later, call))
       : this.#settle(request, answer, call);
   }
 

@@ -28,8 +28,11 @@ export function createTestRouter(modules: readonly LooseCallbacks[], limits: Par
   const host = createTestHost();
   const router = new PresenceRouter(host.context);
   for (const [index, loose] of modules.entries()) {
-    loose.getUsersForStates ??= () => new Map();
-    loose.getInterestedUsers ??= () => [];
+    const isOnlyRestricting = Object.keys(loose).join() === 'getRestrictions';
+    if (!isOnlyRestricting) {
+      loose.getUsersForStates ??= () => new Map();
+      loose.getInterestedUsers ??= () => [];
+    }
     router.register('abcdefgh'.charAt(index), loose as PresenceRouterCallbacks, {
       ...DEFAULT_CALLBACK_LIMITS,
       ...limits,
