@@ -144,7 +144,10 @@ export class Collector {
     const withOffline = due === null && options.includeOffline;
     this.#beginList();
     visibility.eachInSight(observer, (uid, position, own, form) => {
-      if (!this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
+      if (!this.#isAccepted(uid, options)) return;
+      // Whoever is not there is no part of it.
+      if (due === null && !withOffline && this.#isOffline(uid)) return;
+      if (this.#isWithheld(observer, uid, form)) return;
       // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
       const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
       if (isShown) this.#add(listed, uid, own);

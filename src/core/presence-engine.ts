@@ -35,6 +35,7 @@ import type { InterestAnswer } from './interest.ts';
 import type { LocalUsers } from './local-users.ts';
 import type { RemoteUsers } from './remote-users.ts';
 import { tickFor } from './tick.ts';
+import { TrafficView } from './traffic-view.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
 import { defaultRecord } from './user-table.ts';
 
@@ -47,6 +48,8 @@ export class PresenceEngine {
   readonly local: LocalUsers;
   /** For people who look at it. */
   readonly view: EngineView;
+  /** Who is to be told of whom, for the record of traffic. */
+  readonly traffic: TrafficView;
   readonly #options: EngineOptions;
   readonly #parts: EngineParts;
   #periodEndsTs = 0;
@@ -58,6 +61,7 @@ export class PresenceEngine {
     this.remote = this.#parts.remote;
     this.local = this.#parts.localUsers;
     this.view = new EngineView(this.#parts);
+    this.traffic = new TrafficView(this.#parts);
   }
 
   // Commands.
@@ -253,7 +257,7 @@ export class PresenceEngine {
     return this.#parts.restrictions.takeQuestions();
   }
 
-  /** What a local user would see if somebody said in what form: to be asked before their first sync. Withholds nothing. */
+  /** Who is there, and would be seen by a local user if somebody said in what form: to be asked before their first sync. Withholds nothing. */
   questionsFor(observer: UserId): RestrictionQuestion[] {
     const uid = this.#parts.users.find(observer);
     return uid < 0 || !this.#parts.restrictions.isOn ? [] : this.#parts.sight.questionsFor(uid);

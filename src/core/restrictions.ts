@@ -199,10 +199,12 @@ export class Restrictions {
     return uid >= 0 && this.#users.isLocal(uid) ? uid : null;
   }
 
-  /** Takes an answer over. `position`: for whom it is different, it is so from then on; `hasChanged`: whether it is, for anybody. */
-  answer(source: number, asked: readonly Observer[], given: RestrictionAnswer): void {
+  /** Takes an answer over. Returns whether one about everybody may be different for somebody; one about some is for the caller to compare. */
+  answer(source: number, asked: readonly Observer[], given: RestrictionAnswer): boolean {
     const known = this.#answers.get(source);
     const isWhole = given.others !== null;
+    const others = known === undefined || known.others === UNKNOWN ? Form.FULL : known.others;
+    const hasNamed = given.observers.size > 0 || (known !== undefined && known.local !== null);
     const answer: Answer =
       known === undefined || isWhole || known.others !== UNKNOWN
         ? { others: given.others ?? UNKNOWN, local: null, servers: null, changedAt: known?.changedAt ?? 0 }
@@ -223,6 +225,7 @@ export class Restrictions {
       this.#pairs -= sizeOf(old);
       this.#evictions++;
     }
+    return isWhole && (hasNamed || others !== given.others);
   }
 
   setChangedAt(source: number, position: number): void {

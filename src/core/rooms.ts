@@ -41,6 +41,13 @@ export class Rooms {
     return this.ofUser.bytes + this.members.bytes + this.observers.bytes;
   }
 
+  /** Every room with its members' uids. */
+  *each(): IterableIterator<[roomId: RoomId, members: number[]]> {
+    for (let room = 0; room < this.#ids.bound; room++) {
+      if (this.members.size(room) > 0) yield [this.#ids.name(room), this.members.values(room)];
+    }
+  }
+
   /** Gives memory back that is mostly free. */
   compact(): void {
     for (const lists of [this.ofUser, this.members, this.observers]) lists.compact();

@@ -88,13 +88,13 @@ export class Sight {
     return keys.size === 0 ? null : { source: users.ids.name(source), observers: restrictions.names(keys) };
   }
 
-  /** Sources that a local observer would see if somebody said in what form. */
+  /** Sources that are there, and that a local observer would see if somebody said in what form. */
   questionsFor(observer: number): RestrictionQuestion[] {
-    const { users, visibility } = this.#parts;
+    const { turn, users, visibility } = this.#parts;
     const questions: RestrictionQuestion[] = [];
     const observers = [users.ids.name(observer)];
     visibility.eachInSight(observer, (uid, _position, _own, form) => {
-      if (form === UNKNOWN) questions.push({ source: users.ids.name(uid), observers });
+      if (form === UNKNOWN && !turn.isShownOffline(uid)) questions.push({ source: users.ids.name(uid), observers });
     });
     return questions;
   }
@@ -116,14 +116,14 @@ export class Sight {
     keys.delete(source);
     const before = new Map<ObserverKey, Form>();
     for (const key of keys) before.set(key, restrictions.formOfKey(source, key));
-    restrictions.answer(source, asked, answer);
-    this.#tell(source, before);
+    const mayDiffer = restrictions.answer(source, asked, answer);
+    this.#tell(source, before, mayDiffer);
     restrictions.settleWithheld(source, keys);
   }
 
-  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>): void {
+  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>, mayDiffer: boolean): void {
     const { delivery, observers, positions, restrictions, servers, turn } = this.#parts;
-    let hasChanged = false;
+    let hasChanged = mayDiffer;
     const position = positions.next();
     for (const [key, was] of before) {
       const form = restrictions.formOfKey(source, key);
