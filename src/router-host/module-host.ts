@@ -1,5 +1,5 @@
 /**
- * The router host: constructs the modules, holds their callbacks, background calls and web resources, and takes them down.
+ * The router host: the set of modules that is asked, the next one beside it while it is made, and those before until they have ended.
  *
  * Order at start: make the host; give `router` to the presence service; start that; `construct` the modules; open listeners.
  * Order at stop: close listeners; `stop` the host; stop the presence service.
@@ -7,20 +7,14 @@
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
-import { BackgroundCalls } from './background-calls.ts';
-import { constructModule, registerFrom } from './construct-module.ts';
-import { createModuleApi } from './create-module-api.ts';
-import { toPlainError } from './describe-value.ts';
-import { ModuleLoadError } from './errors.ts';
-import { createModuleContext, type HostContext } from './host-context.ts';
+import type { HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { createModuleMetrics } from './module-metrics.ts';
-import { describeEntry, isLegacyEntry } from './module-entry.ts';
-import { CALLBACK_NAMES, nearMisses } from './near-misses.ts';
 import type { ModuleServices } from './module-services.ts';
+import { ModuleSet } from './module-set.ts';
 import { PresenceRouter } from './presence-router.ts';
 import { createWatchdog, NO_WATCHDOG, type WatchdogOptions } from './watchdog.ts';
-import { WebResources } from './web-resources.ts';
+import type { GuardedHandler } from './web-resources.ts';
 import { within } from './within.ts';
 
 export interface ModuleHostOptions {
@@ -37,20 +31,17 @@ export interface ModuleHostOptions {
 /** How long a stop waits for running callbacks, in ms. */
 const CALLBACK_STOP_MS = 2000;
 
-interface Running {
-  readonly name: string;
-  readonly context: HostContext;
-  readonly background: BackgroundCalls;
-  instance: unknown;
-}
-
 export class ModuleHost {
   readonly router: PresenceRouter;
-  readonly webResources: WebResources;
+  readonly webResources: { find(path: string): GuardedHandler | null };
   readonly #context: HostContext;
   readonly #constructTimeoutMs: number;
   readonly #stopTimeoutMs: number;
-  readonly #running: Running[] = [];
+  #current: ModuleSet;
+  #replacing: Promise<unknown> | null = null;
+  /** The ends of the sets before, as long as they last. */
+  readonly #ending = new Set<Promise<void>>();
+  #isStopped = false;
 
   constructor(options: ModuleHostOptions) {
     const { clock, logger, metrics, watchdog } = options;
@@ -63,119 +54,94 @@ export class ModuleHost {
     this.#constructTimeoutMs = options.constructTimeoutMs ?? 30_000;
     this.#stopTimeoutMs = options.stopTimeoutMs ?? 5000;
     this.router = new PresenceRouter(this.#context);
-    this.webResources = new WebResources(this.#context);
+    this.#current = this.#makeSet();
+    this.webResources = { find: (path) => this.#current.webResources.find(path) };
+  }
+
+  /** Those that are asked, in order. */
+  get modules(): readonly LoadedModule[] {
+    return this.#current.modules;
   }
 
   /**
-   * Constructs the modules in order, one after the other; then the order of callbacks is final and they are asked. Called once.
+   * Constructs the modules in order, one after the other; then they are asked. Called once, before `replace`.
    *
    * @returns the instances, in order: of a class what it constructs, of the other forms what they return
    * @throws ModuleLoadError for the first that fails; what was constructed before it has been taken down again
    */
   async construct(modules: readonly LoadedModule[], services: ModuleServices): Promise<readonly unknown[]> {
-    if (modules.length > 0) this.#context.watchdog.start();
     try {
-      for (const module of modules) await this.#construct(module, services);
+      this.#current = await this.#build(modules, services);
     } catch (error) {
       await this.stop();
       throw error;
     }
-    this.router.seal();
-    return this.#running.map(({ instance }) => instance);
+    this.router.exchange(this.#current.callbacks);
+    return this.#current.instances;
+  }
+
+  /**
+   * Constructs modules beside those that are asked, and then, in one step, asks them instead: about what the ones before have not answered
+   * yet, too. Resolves with that. Those before are taken down in the background: their calls are told that nobody waits for them, and
+   * have their time to end.
+   *
+   * @param onReplaced - called within that step: whoever gets presence by it sees either the old modules or the new
+   * @throws ModuleLoadError for the first that fails: the new ones have been taken down again, and the ones before stay
+   */
+  async replace(modules: readonly LoadedModule[], services: ModuleServices, onReplaced: () => void): Promise<void> {
+    if (this.#replacing !== null) throw new Error('the modules are being replaced already');
+    const replacing = this.#replace(modules, services, onReplaced);
+    this.#replacing = replacing;
+    try {
+      await replacing;
+    } finally {
+      this.#replacing = null;
+    }
+  }
+
+  /** Resolves when all modules that were replaced have been taken down. */
+  async replacedEnded(): Promise<void> {
+    await Promise.all(this.#ending);
   }
 
   /** Stops asking, cancels timers, waits briefly for what runs, and disposes of the modules, last first. Never rejects. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     // Whatever a callback still answers would change nothing: it gets a moment to clean up.
-    await this.router.stop(Math.min(this.#stopTimeoutMs, CALLBACK_STOP_MS));
-    for (const { name, context, background, instance } of this.#running.splice(0).reverse()) {
-      await this.#bounded(name, context, 'background calls', () => background.stop());
-      await this.#bounded(name, context, 'dispose', () => dispose(instance));
-    }
+    await this.#current.stop('the server is stopping', Math.min(this.#stopTimeoutMs, CALLBACK_STOP_MS));
+    await Promise.all(this.#ending);
+    // One that is being constructed ends by itself; it is not let in any more.
+    await within(this.#replacing, this.#stopTimeoutMs, 'a reload').catch(() => undefined);
     await this.#context.watchdog.stop();
   }
 
-  async #construct(module: LoadedModule, services: ModuleServices): Promise<void> {
-    const { name, callbacks: limits, file } = module;
-    const { router, webResources } = this;
-    const context = createModuleContext(this.#context, module.module, services.serverName);
-    const running: Running = { name, context, background: new BackgroundCalls(name, context), instance: undefined };
-    this.#running.push(running);
-    const where = describeEntry(module);
-    const fail = (reason: 'construction_failed' | 'half_a_pair', message: string, cause?: Error): never => {
-      throw new ModuleLoadError(module.module, reason, `${where}: ${file}: ${message}`, cause && { cause });
-    };
+  async #replace(modules: readonly LoadedModule[], services: ModuleServices, onReplaced: () => void): Promise<void> {
+    const next = await this.#build(modules, services);
+    if (this.#isStopped) {
+      await next.stop('the server is stopping');
+      throw new Error('the server is stopping');
+    }
+    const before = this.#current;
+    this.#current = next;
+    this.router.exchange(next.callbacks);
+    onReplaced();
+    const ending = before.stop('the modules have been replaced').finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
 
-    let isConstructing = true;
-    let registered = false;
-    let servesWeb = false;
-    const empty: unknown[] = [];
-    let halfPair: string | undefined;
-    const api = createModuleApi({
-      name,
-      host: context,
-      services,
-      router,
-      webResources: {
-        register: (owner, path, handler) => {
-          servesWeb = true;
-          webResources.register(owner, path, handler, context);
-        },
-      },
-      background: running.background,
-      register: (callbacks) => {
-        registered = true;
-        router.register(name, callbacks, limits, context);
-      },
-      onNoCallbacks: (callbacks) => empty.push(callbacks),
-      onHalfPair: (message) => (halfPair = message),
-      assertConstructing: (member) => {
-        if (!isConstructing) throw new Error(`${member} is possible only while the module is being constructed`);
-      },
+  async #build(modules: readonly LoadedModule[], services: ModuleServices): Promise<ModuleSet> {
+    if (modules.length > 0) this.#context.watchdog.start();
+    const set = this.#makeSet();
+    await set.construct(modules, services);
+    return set;
+  }
+
+  #makeSet(): ModuleSet {
+    return new ModuleSet({
+      context: this.#context,
+      router: this.router,
+      constructTimeoutMs: this.#constructTimeoutMs,
+      stopTimeoutMs: this.#stopTimeoutMs,
     });
-    const section = this.#context.watchdog.section(name, 'construction', module.module);
-    const previous = this.#context.watchdog.enter(section);
-    try {
-      const constructing = constructModule(module.definition, module.config, api);
-      this.#context.watchdog.leave(previous);
-      running.instance = await within(constructing, this.#constructTimeoutMs, 'construction');
-      // Modules under the older key do not register; they only have the two methods.
-      if (!registered && isLegacyEntry(module)) registerFrom(running.instance, api);
-    } catch (thrown) {
-      if (halfPair === undefined) {
-        const cause = toPlainError(thrown);
-        fail('construction_failed', `could not be constructed: ${cause.message}`, cause);
-      }
-    } finally {
-      isConstructing = false;
-    }
-    if (halfPair !== undefined) fail('half_a_pair', halfPair);
-    context.logger.info({ module: name }, 'module constructed');
-    if (registered) return;
-    const found = [...new Set([...empty, module.definition, running.instance].flatMap((from) => nearMisses(from)))];
-    // Without callbacks it may still have something to do.
-    if (found.length === 0 && (servesWeb || running.background.used)) return;
-    context.logger.warn(
-      {
-        module: name,
-        known: CALLBACK_NAMES.join(', '),
-        found: found.join(', ') || 'nothing like it',
-      },
-      'a module registered no callbacks',
-    );
   }
-
-  async #bounded(module: string, { logger }: HostContext, what: string, f: () => unknown): Promise<void> {
-    try {
-      await within(f(), this.#stopTimeoutMs, what);
-    } catch (thrown) {
-      logger.warn({ module, err: toPlainError(thrown) }, 'a module was not taken down cleanly');
-    }
-  }
-}
-
-function dispose(instance: unknown): unknown {
-  if (typeof instance !== 'object' || instance === null) return undefined;
-  const { [Symbol.asyncDispose]: later, [Symbol.dispose]: now } = instance as Partial<AsyncDisposable & Disposable>;
-  return later === undefined ? now?.call(instance) : later.call(instance);
 }

@@ -79,6 +79,9 @@ export function createWatchdog({
 
   return {
     section(module, activity, spec) {
+      // A module that is loaded again has the section it had.
+      const known = sections.findIndex((names) => names[0] === module && names[1] === activity && names[2] === spec);
+      if (known >= 0) return known + 1;
       const section = sections.push([module, activity, spec]);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       worker?.postMessage([module, activity, spec]);

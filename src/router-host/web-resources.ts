@@ -14,6 +14,7 @@ export type GuardedHandler = (request: Request) => Promise<Response>;
 export class WebResources {
   readonly #host: HostContext;
   readonly #resources = new Map<string, { readonly module: string; readonly answer: GuardedHandler }>();
+  readonly #running = new Set<Promise<Response>>();
 
   constructor(host: HostContext) {
     this.#host = host;
@@ -33,7 +34,11 @@ export class WebResources {
       return;
     }
     const section = host.watchdog.section(module, `web resource ${clean}`, host.spec);
-    const answer: GuardedHandler = (request) => this.#answer(module, section, handler, request, host);
+    const answer: GuardedHandler = (request) => {
+      const response = this.#answer(module, section, handler, request, host);
+      this.#running.add(response);
+      return response.finally(() => this.#running.delete(response));
+    };
     this.#resources.set(clean, { module, answer });
   }
 
@@ -49,6 +54,11 @@ export class WebResources {
       if (resource !== undefined) return resource.answer;
     }
     return null;
+  }
+
+  /** Resolves when the requests of now are answered. The caller bounds the wait. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
   }
 
   async #answer(
