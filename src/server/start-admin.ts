@@ -4,12 +4,14 @@
 import { adminApiRoutes, AdminGate } from '../http/admin-api/index.ts';
 import type { Route } from '../http/route.ts';
 import type { PresenceHandler } from '../presence/index.ts';
+import type { Homeserver } from './build-homeserver.ts';
 import { makeAdminToken, readAdminToken } from './admin-token.ts';
 import type { Foundation } from './foundation.ts';
 import { readVersion } from './read-version.ts';
 
 export interface AdminParts {
   readonly presence: PresenceHandler;
+  readonly homeserver: Homeserver;
 }
 
 export interface AdminApi {
@@ -28,8 +30,20 @@ export function prepareAdmin({ clock, config, logger, metrics }: Foundation): Ad
   const gate = new AdminGate({ token: readAdminToken(adminApi), clock, metrics });
   const startedTs = clock.now();
   return {
-    routes: (parts) =>
-      adminApiRoutes({ ...parts, serverName: config.serverName, version: readVersion(), startedTs, clock }, gate),
+    routes: ({ presence, homeserver }) => {
+      const { sessions } = homeserver.accounts;
+      return adminApiRoutes(
+        {
+          presence,
+          hasAccount: async (userId) => (await sessions.findUser(userId)) !== null,
+          serverName: config.serverName,
+          version: readVersion(),
+          startedTs,
+          clock,
+        },
+        gate,
+      );
+    },
     setToken: (token) => gate.setToken(token),
   };
 }

@@ -12,6 +12,8 @@ export interface TestConfigOptions {
   readonly modules?: readonly TestModule[];
   /** Files beside the configuration, by name. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Of the listener for clients. @default client, health and metrics */
+  readonly resources?: readonly string[];
   /** Listeners after the one for clients. */
   readonly listeners?: readonly unknown[];
   /** Currently active for 200 ms, grace 300 ms, idle after 600 ms, for tests that live through them in real time. */
@@ -39,7 +41,11 @@ export function testConfig(dir: string, port: number, options: TestConfigOptions
   return {
     server_name: options.serverName ?? 'test.example',
     listeners: [
-      { port, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'health', 'metrics'] }] },
+      {
+        port,
+        bind_addresses: ['127.0.0.1'],
+        resources: [{ names: options.resources ?? ['client', 'health', 'metrics'] }],
+      },
       ...(options.listeners ?? []),
     ],
     database: { name: 'sqlite3', args: { database: 'data/thalamus.db' } },

@@ -5,16 +5,20 @@ import type { Route } from '../route.ts';
 import type { AdminGate } from './admin-gate.ts';
 import { getOpenapi } from './getOpenapi.ts';
 import { getServerInfo, type GetServerInfoServices } from './getServerInfo.ts';
+import { getUser, type GetUserServices } from './getUser.ts';
+import { listUsers, type ListUsersServices } from './listUsers.ts';
 import { type AdminOperation, routeOf } from './operation.ts';
 
 export { AdminGate } from './admin-gate.ts';
 
 /** What the operations need, together. Each operation takes only its part. */
-export interface AdminApiServices extends GetServerInfoServices {}
+export interface AdminApiServices extends Omit<GetServerInfoServices, 'presence'>, Omit<GetUserServices, 'presence'> {
+  readonly presence: GetServerInfoServices['presence'] & GetUserServices['presence'] & ListUsersServices['presence'];
+}
 
 /** Every operation, in the order of the description. */
 export function adminOperations(services: AdminApiServices): readonly AdminOperation[] {
-  const operations = [getServerInfo(services)];
+  const operations = [getServerInfo(services), listUsers(services), getUser(services)];
   return [...operations, getOpenapi(operations, services.version)];
 }
 

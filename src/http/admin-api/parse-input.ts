@@ -36,7 +36,8 @@ export function parsePath(schema: z.ZodObject | null, params: Params): unknown {
 
 /** @throws MatrixError 400 `M_INVALID_PARAM` or `M_MISSING_PARAM` */
 export function parseQuery(schema: z.ZodObject | null, query: URLSearchParams): unknown {
-  const values: Record<string, string> = {};
+  // Without a prototype: `__proto__` is a name like any other.
+  const values = Object.create(null) as Record<string, string>;
   for (const [name, value] of query) {
     if (Object.hasOwn(values, name)) {
       throw new MatrixError(400, 'M_INVALID_PARAM', `The query parameter '${name}' is there twice`);
