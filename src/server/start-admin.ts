@@ -35,6 +35,7 @@ export function prepareAdmin({ clock, config, logger, metrics }: Foundation): Ad
       return adminApiRoutes(
         {
           presence,
+          rooms: homeserver.rooms.names,
           hasAccount: async (userId) => (await sessions.findUser(userId)) !== null,
           serverName: config.serverName,
           version: readVersion(),

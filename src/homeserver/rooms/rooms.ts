@@ -17,6 +17,7 @@ import type { MemberProfiles } from './profiles.ts';
 import { Receipts, type RoomAccountData } from './receipts.ts';
 import { checkJoined } from './room-access.ts';
 import { RoomEvents } from './room-events.ts';
+import { RoomNames } from './room-names.ts';
 import { RoomReader } from './room-reader.ts';
 import type { RoomSync } from './room-sync.ts';
 import { RoomWriter } from './room-writer.ts';
@@ -45,6 +46,8 @@ export interface Rooms {
   readonly timeline: Timeline;
   readonly receipts: Receipts;
   readonly directory: Directory;
+  /** For explanations. */
+  readonly names: RoomNames;
   /** Starts or stops typing. 403 M_FORBIDDEN unless joined. `timeoutMs` null: stop. */
   readonly setTyping: (userId: UserId, roomId: RoomId, timeoutMs: number | null) => Promise<void>;
   /** For `/sync`. */
@@ -86,6 +89,7 @@ export function createRooms(options: RoomsOptions): Rooms {
     timeline: new Timeline(store, clock),
     receipts: new Receipts({ store, clock, joinedMembers, accountData, notify }),
     directory: new Directory(store, serverName),
+    names: new RoomNames(store),
     setTyping: async (userId, roomId, timeoutMs) => {
       await checkJoined(store, roomId, userId);
       if (timeoutMs === null) typing.stop(roomId, userId);

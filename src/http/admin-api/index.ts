@@ -3,6 +3,7 @@
  */
 import type { Route } from '../route.ts';
 import type { AdminGate } from './admin-gate.ts';
+import { explain, type ExplainServices } from './explain.ts';
 import { getOpenapi } from './getOpenapi.ts';
 import { getServerInfo, type GetServerInfoServices } from './getServerInfo.ts';
 import { getUser, type GetUserServices } from './getUser.ts';
@@ -12,13 +13,20 @@ import { type AdminOperation, routeOf } from './operation.ts';
 export { AdminGate } from './admin-gate.ts';
 
 /** What the operations need, together. Each operation takes only its part. */
-export interface AdminApiServices extends Omit<GetServerInfoServices, 'presence'>, Omit<GetUserServices, 'presence'> {
-  readonly presence: GetServerInfoServices['presence'] & GetUserServices['presence'] & ListUsersServices['presence'];
+export interface AdminApiServices
+  extends Omit<ExplainServices, 'presence' | 'clock'>,
+    Omit<GetServerInfoServices, 'presence' | 'clock'>,
+    Omit<GetUserServices, 'presence'> {
+  readonly clock: ExplainServices['clock'] & GetServerInfoServices['clock'];
+  readonly presence: ExplainServices['presence'] &
+    GetServerInfoServices['presence'] &
+    GetUserServices['presence'] &
+    ListUsersServices['presence'];
 }
 
 /** Every operation, in the order of the description. */
 export function adminOperations(services: AdminApiServices): readonly AdminOperation[] {
-  const operations = [getServerInfo(services), listUsers(services), getUser(services)];
+  const operations = [getServerInfo(services), listUsers(services), getUser(services), explain(services)];
   return [...operations, getOpenapi(operations, services.version)];
 }
 
