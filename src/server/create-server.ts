@@ -51,7 +51,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
     presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);
-    const otherRoutes = [...federationRoutes, ...(admin?.routes({ presence, homeserver }) ?? [])];
+    const otherRoutes = [...federationRoutes, ...(admin?.routes({ presence, homeserver, modules: host }) ?? [])];
     open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, otherRoutes });
   }
 

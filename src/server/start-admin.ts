@@ -4,6 +4,7 @@
 import { adminApiRoutes, AdminGate } from '../http/admin-api/index.ts';
 import type { Route } from '../http/route.ts';
 import type { PresenceHandler } from '../presence/index.ts';
+import type { ModuleHost } from '../router-host/index.ts';
 import type { Homeserver } from './build-homeserver.ts';
 import { makeAdminToken, readAdminToken } from './admin-token.ts';
 import type { Foundation } from './foundation.ts';
@@ -12,6 +13,7 @@ import { readVersion } from './read-version.ts';
 export interface AdminParts {
   readonly presence: PresenceHandler;
   readonly homeserver: Homeserver;
+  readonly modules: ModuleHost;
 }
 
 export interface AdminApi {
@@ -30,11 +32,12 @@ export function prepareAdmin({ clock, config, logger, metrics }: Foundation): Ad
   const gate = new AdminGate({ token: readAdminToken(adminApi), clock, metrics });
   const startedTs = clock.now();
   return {
-    routes: ({ presence, homeserver }) => {
+    routes: ({ presence, homeserver, modules }) => {
       const { sessions } = homeserver.accounts;
       return adminApiRoutes(
         {
           presence,
+          modules,
           rooms: homeserver.rooms.names,
           hasAccount: async (userId) => (await sessions.findUser(userId)) !== null,
           serverName: config.serverName,

@@ -4,10 +4,13 @@
 import type { Route } from '../route.ts';
 import type { AdminGate } from './admin-gate.ts';
 import { explain, type ExplainServices } from './explain.ts';
+import { getModule } from './getModule.ts';
 import { getOpenapi } from './getOpenapi.ts';
 import { getServerInfo, type GetServerInfoServices } from './getServerInfo.ts';
 import { getUser, type GetUserServices } from './getUser.ts';
+import { listModules } from './listModules.ts';
 import { listUsers, type ListUsersServices } from './listUsers.ts';
+import type { ModulesView } from './module-schemas.ts';
 import { type AdminOperation, routeOf } from './operation.ts';
 
 export { AdminGate } from './admin-gate.ts';
@@ -22,11 +25,19 @@ export interface AdminApiServices
     GetServerInfoServices['presence'] &
     GetUserServices['presence'] &
     ListUsersServices['presence'];
+  readonly modules: ModulesView;
 }
 
 /** Every operation, in the order of the description. */
 export function adminOperations(services: AdminApiServices): readonly AdminOperation[] {
-  const operations = [getServerInfo(services), listUsers(services), getUser(services), explain(services)];
+  const operations = [
+    getServerInfo(services),
+    listUsers(services),
+    getUser(services),
+    explain(services),
+    listModules(services),
+    getModule(services),
+  ];
   return [...operations, getOpenapi(operations, services.version)];
 }
 
