@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { checkConfig } from './commands/check-config.ts';
+import { explain, type ExplainOptions } from './commands/explain.ts';
 import { generateConfig, type GenerateConfigOptions } from './commands/generate-config.ts';
 import { moduleTest, type ModuleTestOptions } from './commands/module-test.ts';
 import { registerUser, type RegisterUserOptions } from './commands/register-user.ts';
@@ -99,6 +100,28 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     .option('-c, --config <file>', 'the configuration file, to read the secret from')
     .action(async (url: string | undefined, options: RegisterUserOptions) => {
       done(await registerUser(url, options, terminal));
+    });
+
+  program
+    .command('explain')
+    .summary('say why somebody sees somebody, or not')
+    .description(
+      'Asks a running server, through its admin API, whether the observer sees the presence of the target, in what form, and why: every rule in ' +
+        'order, with what each module says, how long it took, and what went wrong. Changes nothing. Exit code 0: they see it; 1: they do ' +
+        'not, or only as offline; 2: nobody could say.',
+    )
+    .argument('<observer>', 'who sees, or not: @alice:example.org, or another server: matrix.org')
+    .argument('<target>', 'whose presence: @bob:example.org')
+    .option('-c, --config <file>', 'the configuration, for the address and the token (default: thalamus.yaml)')
+    .option('--url <url>', "the server's address, instead of that of the listener with the admin API")
+    .option(
+      '--token-file <file>',
+      'a file with the token, instead of that of the configuration or THALAMUS_ADMIN_TOKEN',
+    )
+    .option('--json', 'print what the server says as JSON')
+    .option('--watch', 'print it again whenever it changes, until Ctrl-C')
+    .action(async (observer: string, target: string, options: ExplainOptions) => {
+      done(await explain(observer, target, options, terminal));
     });
 
   program

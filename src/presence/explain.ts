@@ -114,14 +114,13 @@ interface SaidNow {
 function verdict(it: Case, said: SaidNow): { readonly form: Form; readonly byModulesNow: boolean } {
   const { engine, facts, isTargetLocal, kind, observer, router, settings, state, target } = it;
   if (settings.mode === 'disabled') return { form: Form.OFFLINE, byModulesNow: false };
-  const inEffect = engine().formFor(observer, target);
-  const known = facts.form === UNKNOWN ? said.form : facts.form;
   if (kind === 'local_user') {
-    if (inEffect !== UNKNOWN && (inEffect & Form.DENIED) === 0) return { form: inEffect, byModulesNow: false };
-    if (facts.isShown) return { form: known, byModulesNow: inEffect === UNKNOWN };
-    // Nobody has asked about an observer who is not connected: everything that needs to know asks.
+    const inEffect = engine().formFor(observer, target);
+    if (inEffect === UNKNOWN) return { form: said.form, byModulesNow: true };
+    if ((inEffect & Form.DENIED) === 0) return { form: inEffect, byModulesNow: false };
+    // Nobody has asked about an observer who is not connected: whoever needs to know asks, about all of it.
     const isAsked = router.hasCallbacks && (facts.connection?.interest ?? null) === null && state !== null;
-    return { form: isAsked && said.wants ? known : Form.DENIED, byModulesNow: isAsked && said.wants };
+    return isAsked && said.wants ? { form: said.form, byModulesNow: true } : { form: Form.DENIED, byModulesNow: false };
   }
   const standing = it.federation.standingOf?.(it.server ?? '');
   const isSent =
@@ -129,7 +128,8 @@ function verdict(it: Case, said: SaidNow): { readonly form: Form; readonly byMod
   if (!isSent) return { form: Form.DENIED, byModulesNow: false };
   // Which servers routers have named is not kept: they are asked about every update, and again when a server was away.
   if (facts.sharedWithServer.count === 0 && !said.routes) return { form: Form.DENIED, byModulesNow: false };
-  return { form: known, byModulesNow: facts.sharedWithServer.count === 0 || facts.form === UNKNOWN };
+  const isKnown = facts.form !== UNKNOWN;
+  return { form: isKnown ? facts.form : said.form, byModulesNow: facts.sharedWithServer.count === 0 || !isKnown };
 }
 
 function statusOf({ now, state, target, engine }: Case, form: Form): Readonly<Record<string, unknown>> {
