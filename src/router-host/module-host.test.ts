@@ -178,6 +178,16 @@ describe('constructing modules', () => {
       },
       'getUserForStates, get_interested_users',
     ],
+    ['an object with a misspelt restriction', { getRestriction() {} }, 'getRestriction'],
+    ['a module in the reference server’s spelling', () => ({ get_restrictions() {} }), 'get_restrictions'],
+    [
+      'a class that has callbacks but does not register them',
+      class {
+        getUsersForStates() {}
+        getRestrictions() {}
+      },
+      'getUsersForStates, getRestrictions',
+    ],
     ['a function that returns misspelt callbacks', () => ({ getUsersForState() {} }), 'getUsersForState'],
     ['an object with misspelt callbacks', { getIntrestedUsers() {} }, 'getIntrestedUsers'],
     ['a module that does nothing', () => undefined, 'nothing like it'],
@@ -200,7 +210,12 @@ describe('constructing modules', () => {
     expect(logger.lines.filter(({ level }) => level === 'warn')).toEqual([
       {
         level: 'warn',
-        fields: { module: '0', spec: './router.ts', known: 'getUsersForStates, getInterestedUsers, getRestrictions', found },
+        fields: {
+          module: '0',
+          spec: './router.ts',
+          known: 'getUsersForStates, getInterestedUsers, getRestrictions',
+          found,
+        },
         message: 'a module registered no callbacks',
       },
     ]);
@@ -212,6 +227,69 @@ describe('constructing modules', () => {
     const works = (_: unknown, api: ModuleApi) => void api.loopingBackgroundCall(() => undefined, 1000);
     await host.construct(loaded(serves, works, pair), services);
     expect(logger.messages('warn')).toEqual([]);
+  });
+
+  it.each([
+    ['a pair with a misspelt restriction', { ...pair, getRestriction() {} }, 'getRestriction'],
+    [
+      'a class that registers its pair, but not its restriction',
+      class {
+        constructor(_: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks(pair as never);
+        }
+        getRestrictions() {}
+      },
+      'getRestrictions',
+    ],
+    ['a restriction beside a misspelt pair', { getRestrictions() {}, getUserForStates() {} }, 'getUserForStates'],
+  ])('warns of %s, though something was registered', async (_what, definition, found) => {
+    const { host, services, logger } = makeHost();
+    await host.construct(loaded(definition), services);
+    expect(logger.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      {
+        fields: { module: '0', found },
+        message: 'a module has a function that is called like a callback, but has not registered it',
+      },
+    ]);
+  });
+
+  it.each([
+    ['a function that returns getRestrictions alone', () => ({ getRestrictions: () => 'deny' })],
+    ['an object that has it', { getRestrictions: () => 'deny' }],
+    [
+      'a class that registers it',
+      class {
+        constructor(_: unknown, api: ModuleApi) {
+          api.registerPresenceRouterCallbacks(this);
+        }
+        getRestrictions() {
+          return 'deny' as const;
+        }
+      },
+    ],
+    ['a module with all three', () => ({ ...pair, getRestrictions: () => 'deny' })],
+  ])('registers, and says nothing of, %s', async (_what, definition) => {
+    const { host, services, logger } = makeHost();
+    await host.construct(loaded(definition), services);
+    expect(host.router.restricts).toBe(true);
+    expect(host.router.getRestrictions('@u:test', ['@x:test'])).toMatchObject({ others: 16 });
+    expect(logger.messages('warn')).toEqual([]);
+  });
+
+  it('knows whose users are local: a user of another server is nobody who can be asked about', async () => {
+    const { host, services, logger } = makeHost();
+    await host.construct(
+      loaded({ getRestrictions: () => ({ '@x:test': 'offline', '@far:island': 'deny' }) }),
+      services,
+    );
+    const { observers } = await host.router.getRestrictions('@u:test', ['@x:test', 'island']);
+    expect(observers).toEqual(
+      new Map([
+        ['@x:test', 8],
+        ['island', 16],
+      ]),
+    );
+    expect(logger.lines.at(-1)?.fields).toMatchObject({ reason: 'remote_user', value: '"@far:island"' });
   });
 
   it('names the misspelt half of a pair', async () => {

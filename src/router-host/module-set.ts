@@ -4,6 +4,7 @@
  * Nobody asks a set before the host takes it; a set that could not be constructed completely has been taken down again. Of what is taken down
  * nothing reaches the server any more, whatever timers of its own a module has left behind.
  */
+import type { NoPresenceRouterCallbacks, PresenceRouterCallbacks } from '../module/callbacks.ts';
 import { BackgroundCalls } from './background-calls.ts';
 import { CallbackList } from './callback-list.ts';
 import { constructModule, registerFrom } from './construct-module.ts';
@@ -14,7 +15,7 @@ import { createModuleContext, type HostContext } from './host-context.ts';
 import type { LoadedModule } from './load-modules.ts';
 import { describeEntry, isLegacyEntry } from './module-entry.ts';
 import type { ModuleServices, PresenceOperations } from './module-services.ts';
-import { CALLBACK_NAMES, nearMisses } from './near-misses.ts';
+import { CALLBACK_NAMES, unregistered } from './near-misses.ts';
 import type { PresenceRouter } from './presence-router.ts';
 import { WebResources } from './web-resources.ts';
 import { within } from './within.ts';
@@ -96,8 +97,8 @@ export class ModuleSet {
     };
 
     let isConstructing = true;
-    let registered = false;
     let servesWeb = false;
+    const registered: (PresenceRouterCallbacks | NoPresenceRouterCallbacks)[] = [];
     const empty: unknown[] = [];
     let halfPair: string | undefined;
     const api = createModuleApi({
@@ -113,7 +114,7 @@ export class ModuleSet {
       },
       background: running.background,
       register: (callbacks) => {
-        registered = true;
+        registered.push(callbacks);
         router.register(name, callbacks, limits, context, list);
       },
       onNoCallbacks: (callbacks) => empty.push(callbacks),
@@ -129,7 +130,7 @@ export class ModuleSet {
       watchdog.leave(previous);
       running.instance = await within(constructing, constructTimeoutMs, 'construction');
       // Modules under the older key do not register; they only have the two methods.
-      if (!registered && isLegacyEntry(module)) registerFrom(running.instance, api);
+      if (registered.length === 0 && isLegacyEntry(module)) registerFrom(running.instance, api);
     } catch (thrown) {
       if (halfPair === undefined) {
         const cause = toPlainError(thrown);
@@ -140,17 +141,15 @@ export class ModuleSet {
     }
     if (halfPair !== undefined) fail('half_a_pair', halfPair);
     context.logger.info({ module: name }, 'module constructed');
-    if (registered) return;
-    const found = [...new Set([...empty, module.definition, running.instance].flatMap((from) => nearMisses(from)))];
+    const found = unregistered(registered, [...empty, module.definition, running.instance]);
     // Without callbacks it may still have something to do.
-    if (found.length === 0 && (servesWeb || running.background.used)) return;
+    if (found.length === 0 && (registered.length > 0 || servesWeb || running.background.used)) return;
+    const known = CALLBACK_NAMES.join(', ');
     context.logger.warn(
-      {
-        module: name,
-        known: CALLBACK_NAMES.join(', '),
-        found: found.join(', ') || 'nothing like it',
-      },
-      'a module registered no callbacks',
+      { module: name, known, found: found.join(', ') || 'nothing like it' },
+      registered.length === 0
+        ? 'a module registered no callbacks'
+        : 'a module has a function that is called like a callback, but has not registered it',
     );
   }
 
