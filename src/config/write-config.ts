@@ -21,6 +21,7 @@ const COMMENT_COLUMN = 48;
 export function writeConfig(options: SampleOptions): string {
   const lines = [
     ...head(options),
+    ...adminApi(options),
     ...storage(),
     ...registration(options),
     ...presence(),
@@ -52,7 +53,24 @@ function head({ serverName, purpose }: SampleOptions): Line[] {
       ? []
       : [['    x_forwarded: true', "believe the proxy's X-Forwarded-For; false without a proxy"] as const]),
     ['    resources:', 'what is served there'],
-    ['      - names: [client, health, metrics]', 'the Matrix API, GET /health, and /metrics for Prometheus'],
+    isTrial
+      ? ['      - names: [client, health, metrics, admin]', 'the Matrix API, /health, /metrics, and the admin API']
+      : ['      - names: [client, health, metrics]', 'the Matrix API, GET /health, and /metrics for Prometheus'],
+  ];
+}
+
+/** With a proxy in front, a listener that the proxy knows nothing of. */
+function adminApi({ purpose }: SampleOptions): Line[] {
+  const listener: Line[] = [
+    ['  - port: 8009', 'for the admin API: nothing that the reverse proxy passes on'],
+    ['    bind_addresses: [127.0.0.1]', 'this machine only'],
+    ['    resources:', 'what is served there'],
+    ['      - names: [admin]', 'users, modules, and why somebody sees somebody'],
+  ];
+  return [
+    ...(purpose === 'trial' ? [] : listener),
+    ['admin_api:', 'who may use the admin API, and "thalamus explain"'],
+    ['  token_path: admin.token', 'whoever can read this file, which the first start makes'],
   ];
 }
 

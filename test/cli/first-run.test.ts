@@ -2,7 +2,7 @@
  * The first start in an empty folder: the configuration it writes, and the lines it says to try.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,7 +24,8 @@ describe('thalamus start in an empty folder', () => {
     expect(warnings).toEqual([]);
     expect(config).toMatchObject({
       serverName: 'localhost',
-      listeners: [{ port: 8008, bindAddresses: ['127.0.0.1'], resources: ['client', 'health', 'metrics'] }],
+      listeners: [{ port: 8008, bindAddresses: ['127.0.0.1'], resources: ['admin', 'client', 'health', 'metrics'] }],
+      adminApi: { token: null, tokenPath: join(dir, 'admin.token') },
       database: { path: join(dir, 'data/thalamus.db') },
       registration: { enabled: true },
       rateLimits: { presencePerUser: { perSecond: 10, burstCount: 50 } },
@@ -53,6 +54,22 @@ describe('thalamus start in an empty folder', () => {
     expect(output).toMatch(/^\{\}\{"presence":"online",.*"status_msg":"hello"/);
     program.child.kill('SIGTERM');
     expect((await program.ended).exitCode).toBe(0);
+  });
+
+  it('makes a token for the admin API, which works, and which only this user can read', async () => {
+    const file = join(dir, 'thalamus.yaml');
+    writeFirstConfig(file);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('port: 8008', 'port: 0   '));
+    const program = startProgram(['start'], { cwd: dir });
+    const [, port] = await program.waitFor(/"port":(\d+)/);
+    const token = readFileSync(join(dir, 'admin.token'), 'utf8').trim();
+    expect(statSync(join(dir, 'admin.token')).mode & 0o777).toBe(0o600);
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`http://127.0.0.1:${port}/_thalamus/admin/v1/users`, { headers });
+    expect([response.status, await response.json()]).toEqual([200, { users: [], total: 0 }]);
+    program.child.kill('SIGTERM');
+    await program.ended;
+    expect(program.stdout()).not.toContain(token);
   });
 
   it('runs as `npm start` does, and says what to try; or that the port is taken', async () => {

@@ -67,6 +67,21 @@ describe('thalamus start: exit code 2, the configuration', () => {
     expect(stderr).toMatch(/thalamus\.yaml:7:\d+: modules\[1\]\.config: no watchers \(RangeError\)/);
   });
 
+  it('refuses a token of the admin API that is none, and says nothing of it', async () => {
+    write('admin.token', 'hush hush');
+    const listener = '{port: 0, bind_addresses: [127.0.0.1], resources: [{names: [admin]}]}';
+    write('thalamus.yaml', `server_name: a.org\nlisteners: [${listener}]\nadmin_api: {token_path: admin.token}\n`);
+    const stderrs = /thalamus\.yaml:3:\d+: admin_api\.token_path: .*admin\.token is too short/;
+    const expected = { exitCode: 2, stderr: expect.stringMatching(stderrs) };
+    expect(await start()).toMatchObject(expected);
+    expect((await start()).stderr).not.toContain('hush');
+    expect(await runProgram(['check-config'], { cwd: dir })).toMatchObject(expected);
+    const env = { THALAMUS_ADMIN_TOKEN: 'also short' };
+    const { exitCode, stderr } = await runProgram(['start'], { cwd: dir, env });
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('THALAMUS_ADMIN_TOKEN is too short')]);
+    expect(stderr).not.toContain('also short');
+  });
+
   it('refuses TLS files that are none', async () => {
     write('a.pem', 'nothing');
     const tls = 'tls_certificate_path: a.pem\ntls_private_key_path: a.pem\n';
