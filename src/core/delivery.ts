@@ -285,8 +285,13 @@ export class Delivery {
   }
 
   /** Keeps the routers' answer for a source and tells connected targets who were not told already, and those it does not name any more. */
-  #keep({ uid: source, state, hiddenBy }: PresenceUpdate, targets: readonly number[]): Omit<KeptChange, 'userId'> {
+  #keep(
+    { uid: source, state, hiddenBy, position: updatedAt }: PresenceUpdate,
+    targets: readonly number[],
+  ): Omit<KeptChange, 'userId'> {
     const { kept, observers, positions, restrictions, users, visibility } = this.#parts;
+    // Routers were asked about the same update before: whom they named then has been told.
+    const told = kept.position(source) > updatedAt ? new Set(kept.targets(source)) : null;
     const position = targets.length === 0 ? 0 : positions.next();
     const knewOffline = kept.wasOffline(source);
     const lost: number[] = [];
@@ -296,7 +301,7 @@ export class Delivery {
     this.#hiddenBy = isNew ? Form.FULL : (hiddenBy ?? Form.FULL);
     for (const target of targets) {
       const slot = observers.slotOf(target);
-      if (slot < 0 || visibility.seesByDefault(target, source)) continue;
+      if (slot < 0 || told?.has(target) === true || visibility.seesByDefault(target, source)) continue;
       if (isRestricted && this.#isKept(slot, source)) continue;
       this.pushFresh(slot, position, source);
     }
@@ -321,9 +326,9 @@ export class Delivery {
   }
 
   /** Servers that routers named until now. */
-  #tellUnroutedServers({ uid, state, previousState }: PresenceUpdate, servers: ReadonlySet<string>): void {
+  #tellUnroutedServers({ uid, state, position, previousState }: PresenceUpdate, servers: ReadonlySet<string>): void {
     const { restrictions } = this.#parts;
-    const lost = this.#parts.servers.keepRouted(uid, servers);
+    const lost = this.#parts.servers.keepRouted(uid, servers, position);
     if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
     for (const name of lost) {
       const form = restrictions.formOfServer(uid, name);

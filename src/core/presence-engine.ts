@@ -34,6 +34,7 @@ import { factsOf, type PairFacts } from './explain.ts';
 import type { InterestAnswer } from './interest.ts';
 import type { LocalUsers } from './local-users.ts';
 import type { RemoteUsers } from './remote-users.ts';
+import { routableUsers } from './routable-users.ts';
 import { tickFor } from './tick.ts';
 import { TrafficView } from './traffic-view.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
@@ -426,6 +427,11 @@ export class PresenceEngine {
   /** Rows that differ from the saved ones in nothing that is told: activity, syncs, keep-alives. Moves no position. */
   drainUnpersisted(): StoredRow[] {
     return this.#parts.turn.takeUnpersisted().map((uid) => this.rowOf(uid));
+  }
+
+  /** Users with dense ids from `from` to below `to` whom routers show to somebody, or might: as updates that were told. */
+  routable(from: number, to: number): PresenceUpdate[] {
+    return routableUsers(this.#parts, from, to);
   }
 
   /** Whether an answer of the routers is in effect for anybody. */

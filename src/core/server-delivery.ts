@@ -30,6 +30,8 @@ export class ServerDelivery {
   readonly #visited = new Stamps();
   /** Source → servers that routers named for its last update beside those in its rooms. */
   readonly #routed = new Map<number, ReadonlySet<ServerName>>();
+  /** Source → position of that update. */
+  readonly #routedAt = new Map<number, number>();
 
   constructor(parts: ServerDeliveryParts, federates: boolean) {
     this.#parts = parts;
@@ -50,23 +52,30 @@ export class ServerDelivery {
     this.#eachServer(uid, (server) => this.tell(this.#parts.users.servers.name(server), uid, state, hiddenBy));
   }
 
-  /** Servers that routers name for an update; those in the source's rooms were told by default routing. Returns those named before only. */
-  tellRouted({ uid, state, hiddenBy = Form.FULL }: PresenceUpdate, servers: ReadonlySet<ServerName>): void {
+  /**
+   * Servers that routers name for an update; those in the source's rooms were told by default routing, and those that were named for this
+   * update before have been told.
+   */
+  tellRouted({ uid, state, position, hiddenBy = Form.FULL }: PresenceUpdate, servers: ReadonlySet<ServerName>): void {
     if (servers.size === 0 || !this.#mayFederate(uid)) return;
     const { users } = this.#parts;
     this.#eachServer(uid, () => undefined);
+    const told = this.#routedAt.get(uid) === position ? this.routedOf(uid) : NO_SERVERS;
     for (const name of servers) {
+      if (told.has(name)) continue;
       const server = users.servers.find(name);
       if (server < 0 || !this.#visited.has(server)) this.tell(name, uid, state, hiddenBy);
     }
   }
 
   /** Remembers whom routers name from now on, and returns who was named until now and does not share a room: they see the source no more. */
-  keepRouted(uid: number, servers: ReadonlySet<ServerName>): ServerName[] {
+  keepRouted(uid: number, servers: ReadonlySet<ServerName>, position: number): ServerName[] {
     const before = this.#routed.get(uid);
     if (!this.#mayFederate(uid)) return [];
-    if (servers.size > 0) this.#routed.set(uid, servers);
-    else if (before !== undefined) this.#routed.delete(uid);
+    if (servers.size > 0) {
+      this.#routed.set(uid, servers);
+      this.#routedAt.set(uid, position);
+    } else if (before !== undefined) this.forget(uid);
     if (before === undefined || before === servers) return [];
     return [...before].filter((name) => !servers.has(name) && !this.sharesRoom(uid, name));
   }
@@ -78,6 +87,7 @@ export class ServerDelivery {
 
   forget(uid: number): void {
     this.#routed.delete(uid);
+    this.#routedAt.delete(uid);
   }
 
   /** Tells one server, in the form it may have it; what nobody has said anything about is withheld. */

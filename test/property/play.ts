@@ -362,8 +362,8 @@ export class Play {
     const positions = new Map(routed.kept.map(({ userId, routedPosition }) => [userId, routedPosition]));
     const woken = new Set<UserId>();
     const servers = new Map<string, UserId[]>();
-    for (const { state } of this.#published) {
-      const expected = this.model.route(state.userId, answer, positions.get(state.userId) ?? 0);
+    for (const { state, position } of this.#published) {
+      const expected = this.model.route(state.userId, answer, positions.get(state.userId) ?? 0, position);
       for (const observer of expected.woken) woken.add(observer);
       for (const server of expected.servers) servers.set(server, [...(servers.get(server) ?? []), state.userId]);
     }

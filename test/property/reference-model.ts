@@ -85,6 +85,8 @@ export class ReferenceModel {
   /** Genuine joins since they were last taken. */
   readonly #joined = new Map<RoomId, Set<UserId>>();
   routersAreAsked = false;
+  /** By source: the servers that routers named for it, and for which update. */
+  readonly #routedServers = new Map<UserId, { readonly servers: ReadonlySet<string>; readonly updatedAt: number }>();
   /** The engine's, for the spread of keep-alives. */
   readonly #uidOf: (userId: UserId) => number;
 
@@ -441,25 +443,42 @@ export class ReferenceModel {
     return servers;
   }
 
-  /** The routers' answer for one source. Returns connected targets who had not been told, and servers. */
-  route(source: UserId, answer: RoutingAnswer, position: number): { woken: Set<UserId>; servers: Set<string> } {
+  /**
+   * The routers' answer for one source. Returns connected targets who had not been told, and servers.
+   *
+   * @param position - of the delivery
+   * @param updatedAt - of the update: whom an answer for the same one named before has been told
+   */
+  route(
+    source: UserId,
+    answer: RoutingAnswer,
+    position: number,
+    updatedAt: number,
+  ): { woken: Set<UserId>; servers: Set<string> } {
     const targets = (answer.get(source) ?? []).filter((target) => target !== source);
     const local = new Set(targets.filter((target) => this.isLocal(target)));
     for (const target of local) this.user(target);
-    for (const user of this.users.values()) {
-      for (const told of user.told) if (told.source === source && told.how === 'routed') told.isVoid = true;
+    const { kept } = this.user(source);
+    const known = kept.position > updatedAt ? kept.to : new Set<UserId>();
+    for (const [userId, user] of this.users) {
+      const isTold = known.has(userId) && local.has(userId);
+      for (const told of user.told)
+        if (told.source === source && told.how === 'routed' && !isTold) told.isVoid = true;
     }
     this.user(source).kept = { to: local, position: local.size > 0 ? position : 0 };
     const woken = new Set<UserId>();
     for (const target of local) {
-      if (this.seesByDefault(target, source)) continue;
+      if (known.has(target) || this.seesByDefault(target, source)) continue;
       this.user(target).told.push({ source, position, how: 'routed', isVoid: false });
       if (this.user(target).connected) woken.add(target);
     }
     const servers = new Set<string>();
     if (this.isLocal(source) && this.#isTracked) {
       for (const target of targets) if (!this.isLocal(target)) servers.add(serverNameOf(target));
+      const before = this.#routedServers.get(source);
+      this.#routedServers.set(source, { servers: new Set(servers), updatedAt });
       for (const server of this.serversOf(source)) servers.delete(server);
+      if (before?.updatedAt === updatedAt) for (const server of before.servers) servers.delete(server);
     }
     return { woken, servers };
   }
