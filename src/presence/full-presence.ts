@@ -6,7 +6,6 @@
  */
 import type { Deliveries } from '../core/engine-api.ts';
 import type { PresenceEngine } from '../core/presence-engine.ts';
-import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import type { FederationTransport } from '../ports/federation-transport.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
@@ -14,6 +13,7 @@ import type { InterestKeeper } from './interest-keeper.ts';
 import type { OwedPresenceReader } from './owed-presence.ts';
 import type { PositionBlock } from './position-block.ts';
 import type { PresenceMetrics } from './presence-metrics.ts';
+import type { MeantState, ServerForms } from './server-forms.ts';
 
 /** Questions to routers that are out together. */
 const LOOKUPS_AT_ONCE = 100;
@@ -42,6 +42,7 @@ export interface SnapshotParts {
   readonly engine: Pick<PresenceEngine, 'local' | 'localStatesFor' | 'uidOf' | 'shownState'>;
   readonly interest: Pick<InterestKeeper, 'lookUp'>;
   readonly owed: Pick<OwedPresenceReader, 'routedTo'>;
+  readonly forms: ServerForms;
   readonly federation: FederationTransport;
 }
 
@@ -50,7 +51,7 @@ export interface SnapshotParts {
  * everything is handed over: one call for each server, one state for each user, as it is by then.
  */
 export async function sendSnapshots(users: readonly UserId[], parts: SnapshotParts): Promise<void> {
-  const { engine, interest, owed, federation } = parts;
+  const { engine, forms, interest, owed, federation } = parts;
   const visible = new Map<ServerName, Set<UserId>>();
   const add = (server: ServerName, seen: Iterable<UserId>): void => {
     const known = visible.get(server) ?? new Set();
@@ -71,12 +72,19 @@ export async function sendSnapshots(users: readonly UserId[], parts: SnapshotPar
   if (users.length > 0)
     for (const [server, routed] of await owed.routedTo(engine.local, new Set(users))) add(server, routed);
   for (const [server, seen] of visible) {
-    const states: UserPresenceState[] = [];
-    for (const userId of seen) {
-      const uid = engine.uidOf(userId);
-      const state = uid < 0 ? null : engine.shownState(uid);
-      if (state !== null && state.state !== 'offline') states.push(state);
-    }
+    await forms.known(server, present(engine, seen));
+    const states = forms.shown(server, present(engine, seen));
     if (states.length > 0) federation.sendPresence(server, states);
   }
+}
+
+/** Those of them who are not offline now. */
+function present(engine: SnapshotParts['engine'], users: Iterable<UserId>): MeantState[] {
+  const found: MeantState[] = [];
+  for (const userId of users) {
+    const uid = engine.uidOf(userId);
+    const state = uid < 0 ? null : engine.shownState(uid);
+    if (state !== null && state.state !== 'offline') found.push({ uid, state });
+  }
+  return found;
 }

@@ -8,6 +8,7 @@
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Interest, Router } from '../router-host/index.ts';
 import { type Background, inBackground } from './background.ts';
+import { atMost } from './deadline.ts';
 import { type Paced, QuestionPace } from './question-pace.ts';
 
 const MAX_OPEN = 2;
@@ -163,17 +164,7 @@ export class InterestKeeper {
     this.#ask(userId, entry);
   }
 
-  async #untilDeadline(answer: Promise<void>): Promise<void> {
-    const { clock, router } = this.#options;
-    let expire = (): void => undefined;
-    const deadline = new Promise<void>((resolve) => {
-      expire = resolve;
-    });
-    const timer = clock.setTimeout(expire, router.deadlineMs);
-    try {
-      await Promise.race([answer, deadline]);
-    } finally {
-      timer.cancel();
-    }
+  #untilDeadline(answer: Promise<void>): Promise<void> {
+    return atMost(this.#options.clock, this.#options.router.deadlineMs, answer);
   }
 }

@@ -1,5 +1,7 @@
 /**
  * Where deliveries leave the presence service: parts of other servers to the federation transport, local observers to the listeners.
+ *
+ * Whatever tells somebody comes by here, and may have kept something back until modules say whether it may be told: so they are asked here.
  */
 import type { Deliveries } from '../core/engine-api.ts';
 import type { PresenceEngine } from '../core/presence-engine.ts';
@@ -14,6 +16,9 @@ export interface OutletOptions extends Background {
   readonly engine: () => Pick<PresenceEngine, 'position' | 'userId'>;
   readonly positions: Pick<PositionBlock, 'isLow' | 'cover'>;
   readonly federation: FederationTransport;
+  /** Asks modules about what was kept back. */
+  readonly settle: () => void;
+  readonly onDelivered: () => void;
 }
 
 export class Outlet {
@@ -31,14 +36,30 @@ export class Outlet {
   }
 
   deliver({ observers, servers }: Deliveries): void {
-    const { logger, positions } = this.#options;
+    const { positions } = this.#options;
     const engine = this.#options.engine();
-    this.send(servers);
+    this.#send(servers);
+    this.#options.onDelivered();
     // Positions given out between turns are covered by half a block; see to it that it stays so.
     if (positions.isLow(engine.position)) {
       inBackground(this.#options, 'positions', positions.cover(engine.position));
     }
-    if (observers.length === 0) return;
+    if (observers.length > 0) this.#notify(engine, observers);
+    this.#options.settle();
+  }
+
+  send(servers: Deliveries['servers']): void {
+    this.#send(servers);
+    this.#options.settle();
+  }
+
+  keepAlive(servers: Deliveries['servers']): void {
+    for (const [server, states] of servers) this.#options.federation.sendKeepAlives(server, states);
+    this.#options.settle();
+  }
+
+  #notify(engine: Pick<PresenceEngine, 'userId'>, observers: Uint32Array): void {
+    const { logger } = this.#options;
     const users: UserId[] = [];
     for (const uid of observers) users.push(engine.userId(uid));
     for (const listener of this.#listeners) {
@@ -50,11 +71,7 @@ export class Outlet {
     }
   }
 
-  send(servers: Deliveries['servers']): void {
+  #send(servers: Deliveries['servers']): void {
     for (const [server, states] of servers) this.#options.federation.sendPresence(server, states);
-  }
-
-  keepAlive(servers: Deliveries['servers']): void {
-    for (const [server, states] of servers) this.#options.federation.sendKeepAlives(server, states);
   }
 }

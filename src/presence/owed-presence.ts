@@ -5,13 +5,14 @@
  * question is out at a time, and servers that come back together share the answers. What is published meanwhile goes its own way: whoever
  * has a newer update by then is left to it, and states are taken when they are handed over, not when routers were asked.
  */
-import type { Deliveries, PresenceUpdate, RoutingAnswer } from '../core/engine-api.ts';
+import type { PresenceUpdate, RoutingAnswer } from '../core/engine-api.ts';
 import type { LocalUsers } from '../core/local-users.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
-import type { FederationTransport } from '../ports/federation-transport.ts';
 import type { Router } from '../router-host/index.ts';
 import { type Background, breathe } from './background.ts';
+import type { Outlet } from './outlet.ts';
+import type { ServerForms } from './server-forms.ts';
 
 /** Dense ids looked at in one go; also the most that routers are asked about at once. */
 const BATCH = 500;
@@ -29,7 +30,8 @@ const NO_ANSWER: RoutingAnswer = new Map();
 export interface OwedOptions extends Background {
   readonly serverName: ServerName;
   readonly router: Router;
-  readonly federation: FederationTransport;
+  readonly outlet: Pick<Outlet, 'send'>;
+  readonly forms: ServerForms;
   readonly isStopped: () => boolean;
 }
 
@@ -64,12 +66,18 @@ export class OwedPresenceReader {
     destination: ServerName,
     sinceTs: number,
   ): AsyncGenerator<readonly UserPresenceState[], void, void> {
-    if (destination === this.#options.serverName) return;
+    const { forms, serverName } = this.#options;
+    if (destination === serverName) return;
     for await (const { updates, answer } of this.#pass(local, { sinceTs, present: true })) {
       const isFor = ({ uid, state }: PresenceUpdate): boolean =>
         local.sharesRoomWith(uid, destination) ||
         (answer.get(state.userId)?.some((target) => serverNameOf(target) === destination) ?? false);
-      yield updates.filter((update) => local.isNewest(update) && isFor(update)).map(({ state }) => state);
+      const meant = updates.filter(isFor);
+      await forms.known(destination, meant);
+      yield forms.shown(
+        destination,
+        meant.filter((update) => local.isNewest(update)),
+      );
     }
   }
 
@@ -78,8 +86,9 @@ export class OwedPresenceReader {
     const fromTs = Math.max(sinceTs - TOLD_LATE_MS, this.#options.clock.now() - MAX_AGE_MS);
     for await (const { updates, answer } of this.#pass(local, { sinceTs: fromTs, present: false })) {
       const newest = updates.filter((update) => local.isNewest(update));
-      this.#send(local.tellServersAgain(newest));
-      this.#send(local.tellRoutedServersAgain(newest, answer));
+      // About whom modules have not said anything yet is told when they have.
+      this.#options.outlet.send(local.tellServersAgain(newest));
+      this.#options.outlet.send(local.tellRoutedServersAgain(newest, answer));
     }
   }
 
@@ -99,10 +108,6 @@ export class OwedPresenceReader {
       }
     }
     return routed;
-  }
-
-  #send(servers: Deliveries['servers']): void {
-    for (const [server, states] of servers) this.#options.federation.sendPresence(server, states);
   }
 
   /** All of them in batches; gives way to everything else after each. */

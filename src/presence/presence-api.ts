@@ -4,7 +4,15 @@
  * It drives the pure engine: commands take effect in memory at once, are made durable together a moment later, and only
  * then are they told to anybody.
  */
-import type { Collection, CollectOptions, ManagedPresence, Observer, PresenceMode, RemotePresence } from '../core/engine-api.ts';
+import type {
+  Collection,
+  CollectOptions,
+  ManagedPresence,
+  Observer,
+  PresenceMode,
+  RemotePresence,
+} from '../core/engine-api.ts';
+import type { Form } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { DeviceId, ServerName, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
@@ -19,6 +27,8 @@ export interface BeginSyncOptions {
   readonly explicit: boolean;
   /** Over `rc_presence`: the claim is ignored, but the device still counts as connected while the request is open. */
   readonly rateLimited: boolean;
+  /** An initial or full-state sync: what it shows is known first, as far as modules have to be asked. @default false */
+  readonly isWhole?: boolean;
 }
 
 /** One open `/sync` request. */
@@ -61,17 +71,17 @@ export interface PresenceHandler {
   /** The current record; that of an unknown user is offline and never active. No visibility check. */
   getState(userId: UserId): UserPresenceState;
 
-  /** Whether `observer` may see `target`: the same answer as live delivery, sync and snapshots. May ask modules. */
-  canSee(observer: UserId, target: UserId): boolean | Promise<boolean>;
+  /**
+   * The body of GET …/status, serialised, in the form in which `observer` may have it; null if they may not see `target`: the same answer
+   * as live delivery, sync and snapshots. May ask modules, and waits for them at most until their deadline.
+   */
+  statusFor(observer: UserId, target: UserId): string | null | Promise<string | null>;
 
-  /** What a connected observer is to be told. Synchronous; render each uid with `eventBody`. */
+  /** What a connected observer is to be told. Synchronous; render each uid, in its form, with `eventBody`. */
   collect(observer: UserId, options: CollectOptions): Collection;
 
-  /** `{"type":"m.presence","sender":…,"content":{…}}`, serialised; shared by all who get it, at most 250 ms old. */
-  eventBody(uid: number): string;
-
-  /** The body of GET …/status, serialised. No visibility check. */
-  statusBody(userId: UserId): string;
+  /** `{"type":"m.presence","sender":…,"content":{…}}`, serialised; shared by all who get it in this form, at most 250 ms old. */
+  eventBody(uid: number, form: Form): string;
 
   /**
    * Why the observer, a user or another server, does or does not see the target. Asks modules, and changes nothing.
@@ -108,6 +118,14 @@ export interface PresenceHandler {
    * @throws TypeError naming the first id that is none
    */
   invalidateUsersForStates(sources: Iterable<UserId>): void;
+
+  /**
+   * Module API: asks `getRestrictions` again about these users, or about all of whom anything is known. Until the answer is there, the one
+   * before stands.
+   *
+   * @throws TypeError naming the first id that is none
+   */
+  invalidateRestrictions(sources?: Iterable<UserId>): void;
 
   /** Validated entries of an EDU. Users who are not of `origin` are left out. Resolves when durable. */
   receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void>;

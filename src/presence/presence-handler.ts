@@ -16,20 +16,20 @@ import type {
   RoutingAnswer,
   TurnChanges,
 } from '../core/engine-api.ts';
+import type { Form } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
-import { type DeviceId, type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import type { DeviceId, ServerName, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
 import { PortError } from '../ports/errors.ts';
 import type { MembershipChange } from '../ports/room-directory.ts';
 import { ActivitySaver } from './activity-saver.ts';
 import { type Background, inBackground } from './background.ts';
-import { checkPresenceEntries, checkUserIds } from './check-input.ts';
 import { createExplainer } from './explain.ts';
 import { EventBodies } from './event-bodies.ts';
-import { formatStatus } from './format-presence.ts';
-import { type MarkParts, markForSnapshot, sendSnapshots } from './full-presence.ts';
+import type { MarkParts } from './full-presence.ts';
 import { InterestKeeper } from './interest-keeper.ts';
 import { loadPresence } from './load-presence.ts';
+import { ModuleOperations } from './module-operations.ts';
 import { Outlet } from './outlet.ts';
 import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
@@ -38,10 +38,13 @@ import { createPresenceView, type PresenceView } from './presence-view.ts';
 import { createPresenceMetrics, type PresenceMetrics } from './presence-metrics.ts';
 import { DEFAULT_REMOTE_LIMITS, type PresenceParts, type PresenceSettings } from './presence-options.ts';
 import { RemoteKeeper } from './remote-keeper.ts';
-import { routeAgain } from './route-again.ts';
+import { RestrictionKeeper } from './restriction-keeper.ts';
 import { RoutingQueue } from './routing-queue.ts';
+import { ServerForms } from './server-forms.ts';
+import { StatusReader } from './status-reader.ts';
 import { beginSession, NO_SESSION, type SyncSessionParts } from './sync-sessions.ts';
 import { Ticker } from './ticker.ts';
+import { TrafficWatcher } from './traffic-watcher.ts';
 import { TurnCommitter } from './turn-committer.ts';
 import { UnansweredUpdates } from './unanswered-updates.ts';
 
@@ -61,12 +64,17 @@ class Handler implements PresenceHandler {
   readonly #metrics: PresenceMetrics;
   readonly #positions: PositionBlock;
   readonly #outlet: Outlet;
+  /** Null unless traffic is recorded. */
+  readonly #traffic: TrafficWatcher | null;
   readonly #committer: TurnCommitter;
   readonly #routing: RoutingQueue;
   readonly #interest: InterestKeeper;
   readonly #activity: ActivitySaver;
   readonly #owed: OwedPresenceReader;
   readonly #remote: RemoteKeeper;
+  readonly #restrictions: RestrictionKeeper;
+  readonly #status: StatusReader;
+  readonly #modules: ModuleOperations;
   readonly #bodies: EventBodies;
   readonly #unanswered = new UnansweredUpdates();
   #started: PresenceEngine | null = null;
@@ -87,12 +95,31 @@ class Handler implements PresenceHandler {
       unsavedActivity: () => this.#activity.size,
       routingQueue: () => this.#routing.size,
       eventBodies: () => this.#bodies.size,
+      restrictionQuestions: () => this.#restrictions.size,
       strangers: () => this.#remote.strangers,
     });
     this.#positions = new PositionBlock(store);
     const shared = { ...background, store, metrics: this.#metrics, positions: this.#positions };
     this.#shared = shared;
-    this.#outlet = new Outlet({ ...shared, engine: () => this.#engine, federation: parts.federation });
+    const { tap = null } = parts;
+    const { excludedRooms } = settings;
+    this.#traffic =
+      tap === null ? null : new TrafficWatcher({ ...background, tap, engine: () => this.#engine, excludedRooms });
+    this.#outlet = new Outlet({
+      ...shared,
+      engine: () => this.#engine,
+      federation: parts.federation,
+      settle: () => this.#restrictions.settle(),
+      onDelivered: () => this.#traffic?.settle(),
+    });
+    this.#restrictions = new RestrictionKeeper({
+      ...background,
+      router,
+      engine: () => this.#engine,
+      deliver: (deliveries) => this.#outlet.deliver(deliveries),
+      onServerGain: (source) => this.invalidateUsersForStates([source]),
+    });
+    const forms = new ServerForms({ engine: () => this.#engine, restrictions: this.#restrictions });
     this.#committer = new TurnCommitter({
       ...shared,
       takeChanges: () => this.#takeChanges(),
@@ -128,7 +155,8 @@ class Handler implements PresenceHandler {
       ...background,
       serverName: settings.serverName,
       router,
-      federation: parts.federation,
+      outlet: this.#outlet,
+      forms,
       isStopped: () => this.#isStopped,
     });
     this.#remote = new RemoteKeeper({
@@ -144,6 +172,31 @@ class Handler implements PresenceHandler {
         this.#activity.forget(state.userId);
         this.#routing.forget(state.userId);
       },
+    });
+    this.#status = new StatusReader({
+      clock,
+      router,
+      engine: () => this.#engine,
+      interest: this.#interest,
+      restrictions: this.#restrictions,
+      isKnown: (userId) => this.#engine.uidOf(userId) >= 0 || this.#remote.stateOf(userId) !== null,
+      stateOf: (userId) => this.getState(userId),
+    });
+    this.#modules = new ModuleOperations({
+      ...shared,
+      settings,
+      engine: () => this.#engine,
+      outlet: this.#outlet,
+      committer: this.#committer,
+      interest: this.#interest,
+      restrictions: this.#restrictions,
+      remote: this.#remote,
+      owed: this.#owed,
+      forms,
+      federation: parts.federation,
+      route: (updates) => this.#routing.add(updates, []),
+      isRunning: () => this.#started !== null && !this.#isStopped,
+      refuseWhenStopped: (operation) => this.#refuseWhenStopped(operation),
     });
     this.#bodies = new EventBodies((uid) => this.#engine.shownState(uid));
     this.view = createPresenceView({
@@ -179,8 +232,10 @@ class Handler implements PresenceHandler {
       engine,
       committer: this.#committer,
       interest: this.mode === 'disabled' ? null : this.#remote.duringSyncs(this.#interest),
+      restrictions: this.#restrictions,
       now: () => this.#now(),
     };
+    this.#traffic?.begin();
     this.#ticker.start(engine.tickMs);
     this.#activity.start();
     logger.info({ users: rows, mode: this.mode, position: startPosition }, 'presence started');
@@ -193,6 +248,7 @@ class Handler implements PresenceHandler {
     this.#ticker.stop();
     this.#remote.stop();
     this.#interest.stop();
+    this.#restrictions.stop();
     if (this.#started === null) return;
     await this.#committer.stop();
     await this.#routing.stop();
@@ -209,7 +265,9 @@ class Handler implements PresenceHandler {
   beginSync(userId: UserId, deviceId: DeviceId, options: BeginSyncOptions): SyncSession | Promise<SyncSession> {
     if (this.#isStopped) return NO_SESSION;
     if (this.#sessions === null) throw notStarted();
-    return beginSession(this.#sessions, userId, deviceId, options);
+    const session = beginSession(this.#sessions, userId, deviceId, options);
+    this.#traffic?.connected(userId);
+    return session;
   }
 
   bumpPresenceActiveTime(userId: UserId, deviceId: DeviceId): void {
@@ -223,75 +281,38 @@ class Handler implements PresenceHandler {
     return uid < 0 ? (this.#remote.stateOf(userId) ?? this.#engine.stateOf(userId)) : this.#engine.shownState(uid);
   }
 
-  canSee(observer: UserId, target: UserId): boolean | Promise<boolean> {
-    const engine = this.#engine;
-    if (engine.canSee(observer, target)) return true;
-    // Whoever is connected has been asked about; others may still be watchers by routing.
-    if (!this.#parts.router.hasCallbacks || engine.interestOf(observer) !== null) return false;
-    if (engine.uidOf(target) < 0 && this.#remote.stateOf(target) === null) return false;
-    return this.#interest
-      .lookUp(observer)
-      .then((interest) => interest === 'ALL' || (interest?.includes(target) ?? false));
+  statusFor(observer: UserId, target: UserId): string | null | Promise<string | null> {
+    return this.#status.statusFor(observer, target);
   }
 
   collect(observer: UserId, options: CollectOptions): Collection {
-    if (this.mode !== 'disabled') {
-      const collection = this.#engine.collect(observer, options);
-      const { uids, next } = collection;
-      if (uids.length > 0 || next.resume === null || options.limit === 0) return collection;
-      // Nothing to tell but something owed (a snapshot names nobody who went offline): a poll would wait for it in vain.
-      return this.#engine.collect(observer, { ...options, since: next });
-    }
-    // The round of "offline" at the start reaches tokens from before it, and nothing else reaches anybody.
-    if (options.since === null) return { uids: [], next: { position: this.position, resume: null } };
-    return this.#engine.collect(observer, { ...options, extras: [] });
+    const collection = this.#collect(observer, options);
+    // What modules have said at once about what was kept back is part of the same answer.
+    return this.#restrictions.settle() ? this.#collect(observer, options) : collection;
   }
 
-  eventBody(uid: number): string {
-    return this.#bodies.get(uid, this.#now());
+  eventBody(uid: number, form: Form): string {
+    return this.#bodies.get(uid, form, this.#now());
   }
 
-  statusBody(userId: UserId): string {
-    return formatStatus(this.getState(userId), this.#now());
+  sendLocalOnlinePresenceTo(users: Iterable<UserId>): Promise<void> {
+    return this.#modules.sendLocalOnlinePresenceTo(users);
   }
 
-  async sendLocalOnlinePresenceTo(users: Iterable<UserId>): Promise<void> {
-    const checked = checkUserIds(users);
-    this.#refuseWhenStopped('sendLocalOnlinePresenceTo');
-    if (this.mode === 'disabled') return;
-    const isLocal = (userId: UserId): boolean => serverNameOf(userId) === this.#settings.serverName;
-    const local = checked.filter(isLocal);
-    if (local.length > 0) this.#outlet.deliver(await markForSnapshot(local, this.#engine, this.#shared));
-    if (this.mode !== 'tracked') return;
-    const remote = checked.filter((userId) => !isLocal(userId));
-    const { federation } = this.#parts;
-    await sendSnapshots(remote, { engine: this.#engine, interest: this.#interest, owed: this.#owed, federation });
-  }
-
-  async setPresenceForUsers(users: ReadonlyMap<UserId, PresenceEntry>): Promise<void> {
-    const entries = checkPresenceEntries(users, this.#settings);
-    this.#refuseWhenStopped('setPresenceForUsers');
-    if (this.mode === 'disabled') {
-      this.#parts.logger.warn({ users: entries.size }, 'presence is disabled: what a module set is ignored');
-      return;
-    }
-    this.#remote.forgetStrangers(entries.keys());
-    this.#engine.setPresenceForUsers(entries, this.#now());
-    await this.#committer.commit();
+  setPresenceForUsers(users: ReadonlyMap<UserId, PresenceEntry>): Promise<void> {
+    return this.#modules.setPresenceForUsers(users);
   }
 
   invalidateInterestedUsers(users?: Iterable<UserId>): void {
-    const checked = users === undefined ? undefined : checkUserIds(users);
-    if (!this.#isStopped && this.mode !== 'disabled') this.#interest.invalidate(checked);
+    this.#modules.invalidateInterestedUsers(users);
   }
 
   invalidateUsersForStates(sources: Iterable<UserId>): void {
-    const checked = checkUserIds(sources);
-    const engine = this.#started;
-    if (engine === null || this.#isStopped || this.mode === 'disabled') return;
-    const route = (updates: readonly PresenceUpdate[]): void => this.#routing.add(updates, []);
-    const isStopped = (): boolean => this.#isStopped;
-    inBackground(this.#shared, 'routing again', routeAgain(checked, { ...this.#shared, engine, route, isStopped }));
+    this.#modules.invalidateUsersForStates(sources);
+  }
+
+  invalidateRestrictions(sources?: Iterable<UserId>): void {
+    this.#modules.invalidateRestrictions(sources);
   }
 
   async receiveRemote(origin: ServerName, entries: readonly RemotePresence[]): Promise<void> {
@@ -336,6 +357,8 @@ class Handler implements PresenceHandler {
 
   get #engine(): PresenceEngine {
     if (this.#started === null) throw notStarted();
+    // Modules may come after the start: from then on nothing is done without what they keep back.
+    this.#restrictions.follow();
     return this.#started;
   }
 
@@ -348,11 +371,26 @@ class Handler implements PresenceHandler {
   }
 
   #membershipChanged({ membership, roomId, userId }: MembershipChange): void {
+    this.#traffic?.moved(membership, roomId, userId);
     if (membership === 'leave') return this.#engine.leave(userId, roomId);
     this.#engine.join(userId, roomId);
     this.#remote.admit([userId]);
     // Whom servers are to hear of for it is told when the turn closes, for all joins of the turn together.
     this.#committer.request();
+  }
+
+  #collect(observer: UserId, options: CollectOptions): Collection {
+    const engine = this.#engine;
+    if (this.mode !== 'disabled') {
+      const collection = engine.collect(observer, options);
+      const { uids, next } = collection;
+      if (uids.length > 0 || next.resume === null || options.limit === 0) return collection;
+      // Nothing to tell but something owed (a snapshot names nobody who went offline): a poll would wait for it in vain.
+      return engine.collect(observer, { ...options, since: next });
+    }
+    // The round of "offline" at the start reaches tokens from before it, and nothing else reaches anybody.
+    if (options.since === null) return { uids: [], forms: null, next: { position: this.position, resume: null } };
+    return engine.collect(observer, { ...options, extras: [] });
   }
 
   #takeChanges(): TurnChanges {
@@ -371,6 +409,7 @@ class Handler implements PresenceHandler {
     this.#outlet.keepAlive(deliveries.keepAlives);
     // Routers are not asked again about a state about which they were asked while its user was a stranger.
     const { answer, answered, others } = this.#remote.splitAnswered(updates);
+    this.#traffic?.published(updates, !this.#parts.router.hasCallbacks);
     if (answered.length > 0) this.#routing.takeAnswer(answered, answer);
     this.#routing.add(others, pings);
   }
@@ -379,12 +418,14 @@ class Handler implements PresenceHandler {
     const result = this.#engine.route(batch, answer);
     this.#metrics.addDropped('routed_limit', result.dropped);
     this.#outlet.deliver(result);
+    this.#traffic?.routed(batch);
     return result.kept;
   }
 
   #tick(now: number): void {
     this.#engine.setRoutersAreAsked(this.#parts.router.hasCallbacks);
     this.#engine.tick(now);
+    this.#traffic?.tick();
     this.#committer.request();
     this.#metrics.addCounters(this.#engine.takeCounters());
     this.#remote.release(now);

@@ -19,6 +19,8 @@ export interface PresenceGauges {
   readonly routingQueue: () => number;
   readonly eventBodies: () => number;
   readonly strangers: () => number;
+  /** Sources about which modules are being asked who must not get them, or are to be. */
+  readonly restrictionQuestions: () => number;
 }
 
 export type StoreOperation = 'write' | 'write_activity' | 'write_routed' | 'move_routed' | 'write_marks' | 'remove';

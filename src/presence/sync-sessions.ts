@@ -2,13 +2,14 @@
  * The open `/sync` requests: each begins and ends exactly once in the engine, whatever becomes of the request.
  *
  * A session is there at once unless the sync changed a state, which is made durable first so that the answer shows it, or
- * the user has just connected and modules are asked whom they are interested in.
+ * the user has just connected and modules are asked whom they are interested in, and then what is kept back from them of those they see.
  */
 import type { SyncClaim } from '../core/engine-api.ts';
 import type { PresenceEngine } from '../core/presence-engine.ts';
 import type { DeviceId, UserId } from '../matrix/identifiers.ts';
 import type { InterestKeeper } from './interest-keeper.ts';
 import type { BeginSyncOptions, SyncSession } from './presence-api.ts';
+import type { RestrictionKeeper } from './restriction-keeper.ts';
 import type { TurnCommitter } from './turn-committer.ts';
 
 export interface SyncSessionParts {
@@ -16,6 +17,7 @@ export interface SyncSessionParts {
   readonly committer: Pick<TurnCommitter, 'request' | 'commit'>;
   /** Null while presence is disabled: nobody is asked about. */
   readonly interest: Pick<InterestKeeper, 'begin' | 'refresh'> | null;
+  readonly restrictions: Pick<RestrictionKeeper, 'begin'>;
   readonly now: () => number;
 }
 
@@ -28,20 +30,33 @@ export function beginSession(
   deviceId: DeviceId,
   options: BeginSyncOptions,
 ): SyncSession | Promise<SyncSession> {
-  const { engine, committer, interest, now } = parts;
+  const { engine, committer, now } = parts;
   const isNew = !engine.isConnected(userId);
   const isCounted = options.setPresence !== 'offline';
   engine.beginSync(userId, deviceId, claimOf(options), isCounted, now());
   committer.request();
   const session = new OpenSession(parts, userId, deviceId, isCounted);
-  let answered: void | Promise<void> = undefined;
-  if (isNew) answered = interest?.begin(userId);
-  else interest?.refresh(userId);
+  const answered = askFor(parts, userId, isNew, options.isWhole === true);
   const isTold = !engine.isWorthTelling(userId);
   if (isTold && answered === undefined) return session;
   // A state that could not be saved is no reason to refuse the sync: it is tried again.
   const saved = isTold ? undefined : committer.commit().catch(() => undefined);
   return Promise.all([saved, answered]).then(() => session);
+}
+
+/** Resolves when it is known what the observer sees, or the deadline has passed. */
+function askFor(
+  { interest, restrictions }: SyncSessionParts,
+  userId: UserId,
+  isNew: boolean,
+  isWhole: boolean,
+): void | Promise<void> {
+  if (!isNew) {
+    interest?.refresh(userId);
+    return isWhole ? restrictions.begin(userId) : undefined;
+  }
+  const interested = interest?.begin(userId);
+  return interested === undefined ? restrictions.begin(userId) : interested.then(() => restrictions.begin(userId));
 }
 
 class OpenSession implements SyncSession {

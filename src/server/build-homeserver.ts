@@ -30,6 +30,7 @@ export async function buildHomeserver(foundation: Foundation, storage: Storage):
     startPosition: await storage.rooms.currentPosition(),
     startTypingSerial: clock.now(),
   });
+  const excludedRooms = new Set(config.presence.excludedRooms);
   const rooms = createRooms({
     store: storage.rooms,
     clock,
@@ -37,6 +38,7 @@ export async function buildHomeserver(foundation: Foundation, storage: Storage):
     notifier,
     profiles: accounts.profiles,
     accountData: accounts.accountData,
+    countsForPresence: (roomId) => !excludedRooms.has(roomId),
     onError: (err) => {
       logger.error({ err }, 'members were not woken for typing');
     },

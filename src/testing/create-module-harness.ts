@@ -61,6 +61,11 @@ export async function createHarness<Instance>(
   const devices = new Map<string, TestClient>();
   /** Open syncs of users whose presence was set. */
   const sessions = new Map<UserId, Promise<SyncSession>>();
+  const clientsOf = (userId: UserId): TestClient[] => {
+    const polling = clients.get(userId);
+    const others = [...devices].filter(([key]) => key.startsWith(`${userId} `)).map(([, client]) => client);
+    return polling === undefined ? others : [polling, ...others];
+  };
   const isLocal = (userId: UserId): boolean => serverNameOf(userId) === serverName;
   const requireLocal = (userId: UserId): void => {
     if (!isLocal(userId)) throw new TypeError(`${userId} is not a user of ${serverName}: only those have clients here`);
@@ -94,8 +99,8 @@ export async function createHarness<Instance>(
       const joined = members.get(roomId) ?? new Set();
       members.set(roomId, joined);
       for (const userId of listOf(users)) {
-        clients.get(userId)?.addRoomMates(joined);
-        for (const mate of joined) clients.get(mate)?.addRoomMates([userId]);
+        for (const client of clientsOf(userId)) client.addRoomMates(joined);
+        for (const mate of joined) for (const client of clientsOf(mate)) client.addRoomMates([userId]);
         joined.add(userId);
         directory.join(roomId, userId);
         if (isLocal(userId) && !clients.has(userId)) clients.set(userId, new TestClient(presence, userId, 'CLIENT'));
@@ -104,8 +109,12 @@ export async function createHarness<Instance>(
     },
     leave(roomId, users) {
       for (const userId of listOf(users)) {
-        members.get(roomId)?.delete(userId);
+        const mates = members.get(roomId);
+        if (mates?.delete(userId) !== true) continue;
+        for (const client of clientsOf(userId)) client.loseRoomMates(mates);
+        for (const mate of mates) for (const client of clientsOf(mate)) client.loseRoomMates([userId]);
         directory.leave(roomId, userId);
+        for (const mate of [userId, ...mates]) clients.get(mate)?.wake().catch(reportUnexpected);
       }
     },
   };
@@ -164,8 +173,8 @@ export async function createHarness<Instance>(
     async get(observer, target) {
       requireLocal(observer);
       await settle();
-      if (!(await presence.canSee(observer, target))) return null;
-      return readContent(target, JSON.parse(presence.statusBody(target)));
+      const status = await presence.statusFor(observer, target);
+      return status === null ? null : readContent(target, JSON.parse(status));
     },
 
     async receiveFromServer(origin, given) {

@@ -4,7 +4,7 @@
 import type { PresenceCursor } from '../core/engine-api.ts';
 import type { DeviceId, UserId } from '../matrix/identifiers.ts';
 import type { PresenceState } from '../matrix/presence-state.ts';
-import type { PresenceHandler, SyncSession } from '../presence/index.ts';
+import { Form, type PresenceHandler, type SyncSession } from '../presence/index.ts';
 import type { ReceivedPresence } from './module-harness.ts';
 
 export class TestClient {
@@ -17,6 +17,8 @@ export class TestClient {
   #isWoken = false;
   /** New room mates, whose state the next sync tells in any case. */
   readonly #extras = new Set<UserId>();
+  /** Who has left a room with this user, or the other way round. */
+  readonly #lost = new Set<UserId>();
   readonly #received: ReceivedPresence[] = [];
 
   constructor(presence: PresenceHandler, userId: UserId, deviceId: DeviceId) {
@@ -37,10 +39,14 @@ export class TestClient {
     for (const userId of users) this.#extras.add(userId);
   }
 
+  loseRoomMates(users: Iterable<UserId>): void {
+    for (const userId of users) this.#lost.add(userId);
+  }
+
   /** One sync that does not wait. */
   async sync(fullState = false): Promise<readonly ReceivedPresence[]> {
-    const session = await this.#begin();
     if (fullState) this.#cursor = null;
+    const session = await this.#begin();
     const found = this.#collect();
     session.end();
     return found;
@@ -85,22 +91,25 @@ export class TestClient {
   }
 
   async #begin(): Promise<SyncSession> {
-    const options = { setPresence: 'offline', explicit: false, rateLimited: false } as const;
+    const isWhole = this.#cursor === null;
+    const options = { setPresence: 'offline', explicit: false, rateLimited: false, isWhole } as const;
     return this.#presence.beginSync(this.#userId, this.#deviceId, options);
   }
 
   #collect(): ReceivedPresence[] {
-    const { uids, next } = this.#presence.collect(this.#userId, {
+    const { uids, forms, next } = this.#presence.collect(this.#userId, {
       since: this.#cursor,
       includeOffline: false,
       // An initial sync tells of everybody who is not offline, new or not.
       extras: this.#cursor === null ? [] : [...this.#extras],
+      lost: this.#cursor === null ? [] : [...this.#lost],
       accept: null,
       limit: null,
     });
     this.#extras.clear();
+    this.#lost.clear();
     this.#cursor = next;
-    return uids.map((uid) => readEvent(this.#presence.eventBody(uid)));
+    return uids.map((uid, index) => readEvent(this.#presence.eventBody(uid, forms?.[index] ?? Form.FULL)));
   }
 }
 

@@ -233,7 +233,7 @@ class History {
   async checkFinal(relationsChange: boolean): Promise<void> {
     for (const [observer, watcher] of this.watchers) {
       for (const target of EVERYBODY) {
-        if (!(await this.rig.handler.canSee(observer, target))) continue;
+        if (!(await this.rig.sees(observer, target))) continue;
         const { presence, status_msg: status } = this.rig.status(target);
         const last: Content | undefined = watcher.lastOf(target);
         const known =

@@ -135,8 +135,8 @@ describe('a stranger', () => {
       [Q, { presence: 'online', status_msg: 'hi', currently_active: true, last_active_ago: 1_000 }],
     ]);
     expect(router.batches).toMatchObject([[{ userId: Q, state: 'online', statusMsg: 'hi', currentlyActive: true }]]);
-    expect(await rig.handler.canSee(ALICE, Q)).toBe(true);
-    expect(await rig.handler.canSee(BOB, Q)).toBe(false);
+    expect(await rig.sees(ALICE, Q)).toBe(true);
+    expect(await rig.sees(BOB, Q)).toBe(false);
     expect([...(await rig.client(ALICE, 'OTHER').sync()).keys()]).toEqual([Q]);
     expect(await rows(rig)).toEqual([Q]);
     await rig.handler.receiveRemote('far', [entry(Q, { state: 'unavailable' })]);
@@ -147,9 +147,9 @@ describe('a stranger', () => {
   it('is shown with the first sync of an observer who is interested, and by GET before it', async () => {
     const rig = await Rig.start({ router: interest(Q) });
     await rig.handler.receiveRemote('far', [entry(Q, { statusMsg: 'hi' })]);
-    expect(await rig.handler.canSee(ALICE, Q)).toBe(true);
-    expect(await rig.handler.canSee(BOB, Q)).toBe(false);
-    expect(await rig.handler.canSee(ALICE, '@nobody:far')).toBe(false);
+    expect(await rig.sees(ALICE, Q)).toBe(true);
+    expect(await rig.sees(BOB, Q)).toBe(false);
+    expect(await rig.sees(ALICE, '@nobody:far')).toBe(false);
     expect(rig.status(Q)).toMatchObject({ presence: 'online', status_msg: 'hi' });
     expect(users(rig)).toBe(0);
     const told = await rig.client(ALICE).sync();
@@ -260,7 +260,7 @@ describe('a stranger', () => {
     slow.resolve(new Map([[Q, [ALICE]]]));
     await rig.settle();
     expect(alice.seen).toEqual([]);
-    expect(await rig.handler.canSee(ALICE, Q)).toBe(false);
+    expect(await rig.sees(ALICE, Q)).toBe(false);
   });
 
   it('stays one when a module sends them a snapshot', async () => {

@@ -11,7 +11,8 @@ import {
 } from '../../src/adapters/memory/index.ts';
 import { openDatabase } from '../../src/adapters/sqlite/database.ts';
 import { SqlitePresenceStore } from '../../src/adapters/sqlite/presence-store.ts';
-import type { PresenceCursor, RoutingAnswer } from '../../src/core/engine-api.ts';
+import type { Observer, PresenceCursor, RoutingAnswer } from '../../src/core/engine-api.ts';
+import { Form } from '../../src/core/forms.ts';
 import type { UserPresenceState } from '../../src/core/user-presence-state.ts';
 import type { UserId } from '../../src/matrix/identifiers.ts';
 import type { FederationTransport } from '../../src/ports/federation-transport.ts';
@@ -25,6 +26,7 @@ import {
   type SyncSession,
 } from '../../src/presence/index.ts';
 import type { Interest, Router } from '../../src/router-host/index.ts';
+import { type Restrictions, UNRESTRICTED } from '../../src/router-host/router-api.ts';
 
 /** Routers as one pair of functions, with what they were asked. */
 export class StubRouter implements Router {
@@ -32,6 +34,11 @@ export class StubRouter implements Router {
   deadlineMs = 2_000;
   route: (states: readonly UserPresenceState[]) => RoutingAnswer | Promise<RoutingAnswer> = () => new Map();
   interest: (userId: UserId) => Interest | Promise<Interest> = () => [];
+  restricts = false;
+  restrict: (source: UserId, observers: readonly Observer[]) => Restrictions | Promise<Restrictions> = () =>
+    UNRESTRICTED;
+  /** What was asked about restrictions: source, then observers. */
+  readonly restrictionQuestions: (readonly [UserId, ...Observer[]])[] = [];
   readonly batches: (readonly UserPresenceState[])[] = [];
   readonly questions: UserId[] = [];
   readonly forgotten: UserId[] = [];
@@ -46,6 +53,11 @@ export class StubRouter implements Router {
     return this.interest(userId);
   }
 
+  getRestrictions(source: UserId, observers: readonly Observer[]): Restrictions | Promise<Restrictions> {
+    this.restrictionQuestions.push([source, ...observers]);
+    return this.restrict(source, observers);
+  }
+
   /** A stub has no modules. */
   examine(): ReturnType<Router['examine']> {
     return Promise.resolve({ modules: [], interest: null, routedTo: [], form: 0 });
@@ -53,6 +65,20 @@ export class StubRouter implements Router {
 
   forgetObservers(users: Iterable<UserId> = []): void {
     this.forgotten.push(...users);
+  }
+
+  /**
+   * Restricts by source and observer, `*` for everybody else, as long as the test leaves `forms` so; after a change, invalidate.
+   */
+  static restricting(forms: Record<UserId, Record<string, Form>>): StubRouter {
+    const router = new StubRouter();
+    router.restricts = true;
+    router.restrict = (source, observers) => {
+      const own = forms[source] ?? {};
+      const named = observers.map((observer) => [observer, own[observer] ?? own['*'] ?? Form.FULL] as const);
+      return { others: null, observers: new Map(named), isFinal: true };
+    };
+    return router;
   }
 
   /** Routes every update of `source` to `targets`, and lets each local target be interested in it. */
@@ -140,7 +166,17 @@ export class Rig {
   }
 
   status(userId: UserId): Content {
-    return JSON.parse(this.handler.statusBody(userId)) as Content;
+    return JSON.parse(this.handler.statusFor(userId, userId) as string) as Content;
+  }
+
+  /** What `GET …/status` answers; null for 403. */
+  async get(observer: UserId, target: UserId): Promise<Content | null> {
+    const status = await this.handler.statusFor(observer, target);
+    return status === null ? null : (JSON.parse(status) as Content);
+  }
+
+  async sees(observer: UserId, target: UserId): Promise<boolean> {
+    return (await this.get(observer, target)) !== null;
   }
 
   async put(
@@ -167,6 +203,7 @@ export interface SyncOptions {
   readonly includeOffline?: boolean;
   readonly limit?: number;
   readonly extras?: readonly UserId[];
+  readonly lost?: readonly UserId[];
 }
 
 /** One device of a user. */
@@ -190,7 +227,9 @@ export class Client {
     explicit = true,
     rateLimited = false,
   }: SyncOptions = {}): Promise<SyncSession> {
-    return await this.#rig.handler.beginSync(this.userId, this.deviceId, { setPresence, explicit, rateLimited });
+    const isWhole = this.cursor === null;
+    const options = { setPresence, explicit, rateLimited, isWhole };
+    return await this.#rig.handler.beginSync(this.userId, this.deviceId, options);
   }
 
   /** One sync that returns at once: initial if there is no token yet. By default it does not affect presence. */
@@ -204,18 +243,22 @@ export class Client {
   }
 
   /** What a sync would answer now; moves the token. */
-  collect({ includeOffline = false, limit, extras = [] }: SyncOptions = {}): Map<UserId, Content> {
+  collect({ includeOffline = false, limit, extras = [], lost = [] }: SyncOptions = {}): Map<UserId, Content> {
     const { handler } = this.#rig;
     const since = this.cursor;
-    const { uids, next } = handler.collect(this.userId, {
+    const { uids, forms, next } = handler.collect(this.userId, {
       since,
       includeOffline,
       extras,
+      lost,
       accept: null,
       limit: limit ?? null,
     });
     this.cursor = next;
-    const events = uids.map((uid) => JSON.parse(handler.eventBody(uid)) as { sender: UserId; content: Content });
+    const events = uids.map((uid, index) => {
+      const body = handler.eventBody(uid, forms?.[index] ?? Form.FULL);
+      return JSON.parse(body) as { sender: UserId; content: Content };
+    });
     if (new Set(events.map((event) => event.sender)).size !== events.length)
       throw new Error('a user is told about twice');
     return new Map(events.map((event) => [event.sender, event.content]));

@@ -15,13 +15,13 @@ describe('invalidateUsersForStates', () => {
     const rig = await Rig.start({ router });
     const carol = await rig.client(CAROL).watch();
     await rig.put(ALICE, 'online', 'hello');
-    expect(await rig.handler.canSee(BOB, ALICE)).toBe(true);
+    expect(await rig.sees(BOB, ALICE)).toBe(true);
 
     targets = [CAROL];
     rig.handler.invalidateUsersForStates([ALICE]);
     await rig.settle();
-    expect(await rig.handler.canSee(BOB, ALICE)).toBe(false);
-    expect(await rig.handler.canSee(CAROL, ALICE)).toBe(true);
+    expect(await rig.sees(BOB, ALICE)).toBe(false);
+    expect(await rig.sees(CAROL, ALICE)).toBe(true);
     expect(carol.statesOf(ALICE)).toEqual(['online']);
   });
 

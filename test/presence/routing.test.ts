@@ -37,7 +37,7 @@ describe('default routing', () => {
     expect(alice.statesOf(CAROL)).toEqual(['online']);
     await rig.put(X, 'online');
     expect(x.seen.map(([sender]) => sender)).toEqual([X]);
-    expect(await rig.handler.canSee(X, ALICE)).toBe(false);
+    expect(await rig.sees(X, ALICE)).toBe(false);
   });
 
   it('rows 72, 73: an excluded room does not count, another one does', async () => {
@@ -48,8 +48,8 @@ describe('default routing', () => {
     await rig.put(ALICE, 'online');
     expect(bob.seen).toEqual([]);
     expect(carol.statesOf(ALICE)).toEqual(['online']);
-    expect(await rig.handler.canSee(BOB, ALICE)).toBe(false);
-    expect(await rig.handler.canSee(CAROL, ALICE)).toBe(true);
+    expect(await rig.sees(BOB, ALICE)).toBe(false);
+    expect(await rig.sees(CAROL, ALICE)).toBe(true);
   });
 
   it('rows 74, 94: servers in the rooms get local users, once; excluded rooms and our own server do not', async () => {
@@ -73,7 +73,7 @@ describe('default routing', () => {
     rig.rooms.leave(ROOM, BOB);
     await rig.put(ALICE, 'offline');
     expect(bob.statesOf(ALICE)).toEqual(['online']);
-    expect(await rig.handler.canSee(BOB, ALICE)).toBe(false);
+    expect(await rig.sees(BOB, ALICE)).toBe(false);
   });
 
   it('memberships that change while they are read at the start count', async () => {
@@ -87,8 +87,8 @@ describe('default routing', () => {
       }
     };
     await rig.handler.start();
-    expect(await rig.handler.canSee(BOB, ALICE)).toBe(false);
-    expect(await rig.handler.canSee(CAROL, ALICE)).toBe(true);
+    expect(await rig.sees(BOB, ALICE)).toBe(false);
+    expect(await rig.sees(CAROL, ALICE)).toBe(true);
   });
 });
 
@@ -186,12 +186,12 @@ describe('routers', () => {
     const rig = await Rig.start({ router });
     await rig.put(ALICE, 'online');
     await rig.put(BOB, 'online');
-    expect(await rig.handler.canSee(X, ALICE)).toBe(true);
-    expect(await rig.handler.canSee(X, BOB)).toBe(false);
-    expect(await rig.handler.canSee(CAROL, BOB)).toBe(true);
-    expect(await rig.handler.canSee(CAROL, ALICE)).toBe(false);
-    expect(await rig.handler.canSee('@all:test', ALICE)).toBe(true);
-    expect(await rig.handler.canSee('@all:test', '@nobody:test')).toBe(false);
+    expect(await rig.sees(X, ALICE)).toBe(true);
+    expect(await rig.sees(X, BOB)).toBe(false);
+    expect(await rig.sees(CAROL, BOB)).toBe(true);
+    expect(await rig.sees(CAROL, ALICE)).toBe(false);
+    expect(await rig.sees('@all:test', ALICE)).toBe(true);
+    expect(await rig.sees('@all:test', '@nobody:test')).toBe(false);
     expect(router.forgotten).toContain(CAROL);
   });
 
@@ -208,9 +208,11 @@ describe('routers', () => {
     expect([...(await rig.client(X, 'NEW').sync()).keys()]).toEqual([ALICE]);
     router.route = () => new Map();
     await rig.put(ALICE, 'online', 'not for x');
+    // As somebody who goes out of sight.
+    expect([...(await x.sync())]).toEqual([[ALICE, { presence: 'offline' }]]);
     expect(await x.sync()).toEqual(new Map());
     expect(await rig.client(X, 'NEWER').sync()).toEqual(new Map());
-    expect(await rig.handler.canSee(X, ALICE)).toBe(false);
+    expect(await rig.sees(X, ALICE)).toBe(false);
   });
 
   it('nobody is asked while no module has registered callbacks', async () => {
@@ -218,7 +220,7 @@ describe('routers', () => {
     router.hasCallbacks = false;
     const rig = await Rig.start({ router });
     await rig.client(X).sync({ setPresence: 'online' });
-    await rig.handler.canSee(X, ALICE);
+    await rig.sees(X, ALICE);
     rig.handler.invalidateInterestedUsers();
     await rig.handler.sendLocalOnlinePresenceTo([FAR]);
     expect([router.batches, router.questions]).toEqual([[], []]);
@@ -317,7 +319,7 @@ describe('interest', () => {
     expect([...(await rig.client(X).sync()).keys()]).toEqual([ALICE]);
   });
 
-  it('a later sync asks again in parallel; what is gained reaches the open poll, what is lost stops', async () => {
+  it('a later sync asks again in parallel; what is gained reaches the open poll, what is lost goes offline and stops', async () => {
     const router = new StubRouter();
     let interest: Interest = [];
     router.interest = async () => interest;
@@ -335,8 +337,9 @@ describe('interest', () => {
     await x.watch();
     await rig.settle();
     expect(x.statesOf(BOB)).toEqual(['online']);
+    expect(x.statesOf(ALICE)).toEqual(['online', 'offline']);
     await rig.put(ALICE, 'unavailable');
-    expect(x.statesOf(ALICE)).toEqual(['online']);
+    expect(x.statesOf(ALICE)).toEqual(['online', 'offline']);
   });
 
   it('invalidateInterestedUsers asks again for those named who are connected, or for all', async () => {

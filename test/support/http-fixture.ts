@@ -71,8 +71,7 @@ export async function startHttpFixture(options: HttpFixtureOptions = {}): Promis
   const presenceCalls: HttpFixture['presenceCalls'] = [];
   const presence = {
     mode: 'tracked' as const,
-    canSee: () => false,
-    statusBody: () => '{"presence":"online"}',
+    statusFor: (observer: string, target: string) => (observer === target ? '{"presence":"online"}' : null),
     setPresence: async (userId: string, deviceId: string, state: string) => {
       presenceCalls.push({ userId, deviceId, state });
     },

@@ -58,6 +58,7 @@ export interface SyncOptions {
 export function createRoomsFixture(
   path = ':memory:',
   kept: { db: Database; clock: ManualClock } | null = null,
+  uncounted: ReadonlySet<RoomId> = new Set(),
 ): RoomsFixture {
   const clock = kept?.clock ?? new ManualClock();
   const db = kept?.db ?? openDatabase({ path, logger: new SilentLogger() });
@@ -77,6 +78,7 @@ export function createRoomsFixture(
     },
     profiles: { profileOf: async (userId) => profiles.get(userId) ?? { displayname: null, avatarUrl: null } },
     accountData: { setRoomAccountData: async (...call) => void accountData.push(call) },
+    countsForPresence: (roomId) => !uncounted.has(roomId),
     onError: (error) => {
       throw error;
     },
@@ -119,7 +121,7 @@ export function createRoomsFixture(
     },
     reopen: () => {
       rooms.close();
-      return createRoomsFixture(path, { db, clock });
+      return createRoomsFixture(path, { db, clock }, uncounted);
     },
     [Symbol.dispose]: () => {
       rooms.close();

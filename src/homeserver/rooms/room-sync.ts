@@ -36,6 +36,11 @@ export interface RoomSyncChanges {
    * join, invite or knock is in a timeline or state of `joined`. No duplicates, not the user. Empty in an initial sync.
    */
   readonly newlyVisibleUsers: ReadonlySet<UserId>;
+  /**
+   * Who may have gone out of the user's sight since: they were in a room with the user, and one of the two has left it. Of rooms that the
+   * filter leaves out, too, and that are left out of presence, not. Not the user. Empty in an initial sync.
+   */
+  readonly lostUsers: ReadonlySet<UserId>;
 }
 
 export interface TimelineSync {

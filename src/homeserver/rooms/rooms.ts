@@ -32,6 +32,8 @@ export interface RoomsOptions {
   readonly notifier: Pick<Notifier, 'notify' | 'notifyTyping'>;
   readonly profiles: MemberProfiles;
   readonly accountData: RoomAccountData;
+  /** See `RoomSyncReaderOptions`. */
+  readonly countsForPresence?: (roomId: RoomId) => boolean;
   /** Told of a failure to wake members about typing, which loses nothing. */
   readonly onError: (error: unknown) => void;
   /** @default 18 random letters and digits */
@@ -95,7 +97,13 @@ export function createRooms(options: RoomsOptions): Rooms {
       if (timeoutMs === null) typing.stop(roomId, userId);
       else typing.start(roomId, userId, timeoutMs);
     },
-    sync: new RoomSyncReader({ store, clock, joinedMembers, typing }),
+    sync: new RoomSyncReader({
+      store,
+      clock,
+      joinedMembers,
+      typing,
+      ...(options.countsForPresence === undefined ? {} : { countsForPresence: options.countsForPresence }),
+    }),
     roomDirectory: {
       loadJoined: () => store.loadJoined(),
       onMembershipChange: (listener) => writer.onMembershipChange(listener),

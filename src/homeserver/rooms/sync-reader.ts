@@ -7,10 +7,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { RoomId, UserId } from '../../matrix/identifiers.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Membership, RoomStore, StateKey, StoredMembership } from '../../ports/room-store.ts';
+import type { Membership, RoomStore, StateKey, StoredEvent, StoredMembership } from '../../ports/room-store.ts';
 import type { StrippedStateEvent } from './client-event.ts';
 import type { HistoryEntry } from './history-visibility.ts';
 import type { JoinedMembers } from './joined-members.ts';
+import { lostUsers } from './lost-users.ts';
 import { toStrippedState } from './render-event.ts';
 import type {
   InvitedRoomSync,
@@ -28,6 +29,8 @@ export interface RoomSyncReaderOptions {
   readonly clock: Clock;
   readonly joinedMembers: JoinedMembers;
   readonly typing: Typing;
+  /** Whether who shares the room sees each other. @default every room counts */
+  readonly countsForPresence?: (roomId: RoomId) => boolean;
 }
 
 type UserRoom = StoredMembership & { readonly lastPosition: number };
@@ -75,6 +78,7 @@ export class RoomSyncReader implements RoomSync {
     const left: LeftRoomSync[] = [];
     const newlyJoinedRooms: RoomId[] = [];
     const newlyVisibleUsers = new Set<UserId>();
+    const lost = new Set<UserId>();
     const typingRooms = new Set(typingSince === null ? [] : typing.roomsChangedSince(typingSince));
     const isWhole = since === null || fullState;
 
@@ -82,7 +86,9 @@ export class RoomSyncReader implements RoomSync {
     const mayBeUnchanged = isWhole || typingRooms.size > 0;
     for (const row of await store.membershipsOf(userId, mayBeUnchanged ? null : since)) {
       const { roomId } = row;
-      if (filter.acceptsRoom?.(roomId) === false) continue;
+      const isShown = filter.acceptsRoom?.(roomId) !== false;
+      const mayHaveLost = since !== null && row.lastPosition > since;
+      if (!isShown && !mayHaveLost) continue;
       const isUnchanged = since !== null && row.lastPosition <= since && !typingRooms.has(roomId);
       if (isUnchanged && !(isWhole && row.membership !== 'leave' && row.membership !== 'ban')) continue;
       // A database that answers at once would keep the process busy until the last room: others have their turn.
@@ -91,6 +97,10 @@ export class RoomSyncReader implements RoomSync {
       const at = await this.#membershipAt(row, request.upTo);
       if (at === null) continue;
       const isChanged = since === null || at.position > since;
+      if (mayHaveLost && (!isShown || (isChanged && at.membership !== 'join'))) {
+        await this.#addLost(lost, request, roomId, at, null);
+      }
+      if (!isShown) continue;
       switch (at.membership) {
         case 'join': {
           const question = await this.#question(request, roomId, at.position);
@@ -98,6 +108,7 @@ export class RoomSyncReader implements RoomSync {
           if (!isWhole && !question.isNewlyJoined && !hasSomething(room.sync)) break;
           joined.push(room.sync);
           if (since === null) break;
+          await this.#addLost(lost, request, roomId, at, room.memberChanges);
           for (const member of room.newMembers) newlyVisibleUsers.add(member);
           if (!question.isNewlyJoined) break;
           newlyJoinedRooms.push(roomId);
@@ -122,7 +133,23 @@ export class RoomSyncReader implements RoomSync {
       }
     }
     newlyVisibleUsers.delete(userId);
-    return { joined, invited, knocked, left, newlyJoinedRooms, newlyVisibleUsers };
+    lost.delete(userId);
+    return { joined, invited, knocked, left, newlyJoinedRooms, newlyVisibleUsers, lostUsers: lost };
+  }
+
+  /** @param changes - of memberships in the room, if they have been read */
+  async #addLost(
+    lost: Set<UserId>,
+    { userId, since, upTo }: RoomSyncRequest,
+    roomId: RoomId,
+    at: { readonly membership: Membership; readonly position: number },
+    changes: readonly StoredEvent[] | null,
+  ): Promise<void> {
+    const { countsForPresence, store } = this.#options;
+    if (since === null || countsForPresence?.(roomId) === false) return;
+    if (changes?.every(({ content }) => content['membership'] === 'join') === true) return;
+    const stayed = at.membership === 'join' && at.position <= since;
+    for (const member of await lostUsers(store, { roomId, userId, since, upTo, stayed, changes })) lost.add(member);
   }
 
   /** The membership at `upTo`: what the row says, unless it changed since. Null: the user had nothing to do with the room. */

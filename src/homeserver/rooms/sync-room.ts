@@ -42,6 +42,8 @@ export interface JoinedRoomAnswer {
   readonly sync: JoinedRoomSync;
   /** Users whose join, invite or knock is among the changes. */
   readonly newMembers: readonly UserId[];
+  /** The changes of memberships. */
+  readonly memberChanges: readonly StoredEvent[];
 }
 
 /** The room of somebody who is joined at `upTo`. */
@@ -66,6 +68,7 @@ export async function readJoinedRoom(services: SyncRoomServices, question: RoomQ
         ({ content: { membership } }) => membership === 'join' || membership === 'invite' || membership === 'knock',
       )
       .map((event) => event.stateKey as UserId),
+    memberChanges,
   };
 }
 

@@ -5,7 +5,7 @@
  * client's token. What a filter leaves out does not end a poll. However a request ends, its presence session ends. Where
  * nothing has to be waited for nothing is, and no promise is made: this runs for everybody who sees a change.
  */
-import type { SyncSession } from '../../presence/index.ts';
+import { Form, type SyncSession } from '../../presence/index.ts';
 import type { Subscription, WaitListener, WaitResult } from '../notifier.ts';
 import { gatherRoomPart } from './room-part.ts';
 import { clampStreamToken, type PresencePosition, printStreamToken, type StreamToken } from './stream-token.ts';
@@ -188,15 +188,20 @@ export class OpenSync implements WaitListener {
       // What an earlier limit left owed stays owed, however long it is filtered out.
       cursor = since !== null && since.resume !== null ? since : { position: presence.position, resume: null };
     } else {
-      const { uids, next } = presence.collect(userId, {
+      const isIncrement = part !== null && since !== null;
+      const { uids, forms, next } = presence.collect(userId, {
         since,
         includeOffline: includeOfflineUsers,
-        extras: part === null || since === null ? NOBODY : [...part.changes.newlyVisibleUsers],
+        extras: isIncrement ? [...part.changes.newlyVisibleUsers] : NOBODY,
+        lost: isIncrement ? [...part.changes.lostUsers] : NOBODY,
         accept: filter.presence.acceptsSender,
         limit: filter.presence.limit,
       });
       cursor = next;
-      for (const uid of uids) events += events === '' ? presence.eventBody(uid) : `,${presence.eventBody(uid)}`;
+      for (let index = 0; index < uids.length; index++) {
+        const body = presence.eventBody(uids[index] as number, forms === null ? Form.FULL : (forms[index] as Form));
+        events += index === 0 ? body : `,${body}`;
+      }
     }
     const next: StreamToken = { position: reached.position, presence: cursor, typing: reached.typing };
     const isSilent = events === '' && (part === null || isEmptyRoomPart(part));

@@ -19,6 +19,7 @@ const NO_ROOM_CHANGES: RoomSyncChanges = {
   left: [],
   newlyJoinedRooms: [],
   newlyVisibleUsers: new Set(),
+  lostUsers: new Set(),
 };
 
 type Collect = Parameters<SyncServices['presence']['collect']>[1];
@@ -32,6 +33,7 @@ class World {
   presencePosition = 50;
   /** uid and position of what there is to collect. */
   updates: { uid: number; position: number }[] = [];
+  forms: Uint8Array | null = null;
   collected: Collect[] = [];
   roomRequests: RoomSyncRequest[] = [];
   open = 0;
@@ -80,9 +82,9 @@ class World {
           position: this.presencePosition,
           resume: kept.length < due.length ? (kept.at(-1)?.position ?? 0) : null,
         };
-        return { uids: kept.map(({ uid }) => uid), next };
+        return { uids: kept.map(({ uid }) => uid), forms: this.forms, next };
       },
-      eventBody: (uid) => `{"sender":"@${uid}:test"}`,
+      eventBody: (uid, form) => `{"sender":"@${uid}:test","form":${form}}`,
     };
   }
 
@@ -282,6 +284,33 @@ describe('SyncService', () => {
     const first = await world.sync({ token: NOW });
     await world.sync({ token: first.next_batch });
     expect(world.collected.map(({ extras }) => extras)).toEqual([[B], []]);
+  });
+
+  it('passes those who may be out of sight to presence, and tells of everybody in their form', async () => {
+    const world = new World();
+    world.onChanges = ({ since }) =>
+      Promise.resolve({ ...NO_ROOM_CHANGES, lostUsers: new Set(since === 100 ? [B] : []) });
+    world.position = 101;
+    world.notifier.notify([A], 101);
+    const first = await world.sync({ token: NOW });
+    await world.sync({ token: first.next_batch });
+    expect(world.collected.map(({ lost }) => lost)).toEqual([[B], []]);
+    world.updates = [1, 2].map((uid) => ({ uid, position: 50 + uid }));
+    world.forms = Uint8Array.of(0, 8);
+    const second = await world.sync({ token: first.next_batch });
+    expect(second.presence?.events).toEqual([
+      { sender: '@1:test', form: 0 },
+      { sender: '@2:test', form: 8 },
+    ]);
+    await world.sync({ token: NOW, fullState: true });
+    await world.sync();
+    expect(world.begun.map((options) => (options as { isWhole?: boolean }).isWhole ?? false)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
   });
 
   it('ends a poll for account data, with the rooms that have nothing else', async () => {

@@ -64,7 +64,10 @@ export class SyncService {
       new OpenSync(this.#services, this.#shared, request, session, caller).start();
     };
     try {
-      const session = this.#services.presence.beginSync(request.userId, request.deviceId, request);
+      const { userId, deviceId, since, fullState } = request;
+      const isWhole = since === null || fullState;
+      const options = isWhole ? { ...request, isWhole } : request;
+      const session = this.#services.presence.beginSync(userId, deviceId, options);
       if (session instanceof Promise) {
         session.then(begin).catch((error: unknown) => {
           caller.failed(error);
