@@ -35,6 +35,11 @@ export class Joins {
     else joined.add(uid);
   }
 
+  /** Whether the user has joined since the last `take`. */
+  has(room: number, uid: number): boolean {
+    return this.#joined.get(room)?.has(uid) ?? false;
+  }
+
   remove(room: number, uid: number): void {
     const joined = this.#joined.get(room);
     if (joined?.delete(uid) === true && joined.size === 0) this.#joined.delete(room);

@@ -77,6 +77,8 @@ export class PresenceEngine {
       const uid = this.#parts.users.intern(state.userId);
       this.#parts.users.position[uid] = position;
       this.#parts.records.restore(state, uid, now);
+      const { restrictions } = this.#parts;
+      if (restrictions.isOn) restrictions.noteGone(uid, state.state === 'offline' ? position : restrictions.onSince);
       const targets = [...new Set(routedTo.map((target) => this.#parts.users.intern(target)))].sort((a, b) => a - b);
       this.#parts.kept.replace(uid, targets, routedPosition, state.state === 'offline');
     }
@@ -110,8 +112,10 @@ export class PresenceEngine {
   leave(userId: UserId, roomId: RoomId): void {
     const uid = this.#parts.users.find(userId);
     if (uid < 0) return;
+    const { joins, partings } = this.#parts;
     const room = this.#parts.rooms.leave(uid, roomId, (left) => {
-      if (this.#isTracked && this.#tellsLoss) this.#parts.partings.add(left, uid);
+      // Nobody was told of whoever has joined in this very turn.
+      if (this.#isTracked && this.#tellsLoss && !joins.has(left, uid)) partings.add(left, uid);
     });
     if (room >= 0) this.#parts.joins.remove(room, uid);
   }
