@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runInThisContext } from 'node:vm';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageEntries } from '../../scripts/package-entries.mjs';
@@ -10,8 +11,9 @@ import { BackgroundCalls } from '../../src/router-host/background-calls.ts';
 import { createModuleApi } from '../../src/router-host/create-module-api.ts';
 import { PresenceRouter } from '../../src/router-host/presence-router.ts';
 import { WebResources } from '../../src/router-host/web-resources.ts';
+import type { ModuleDefinition, Restrictions } from '../../src/module/index.ts';
 import * as kit from '../../src/module/index.ts';
-import { createModuleHarness, type ModuleUnderTest } from '../../src/testing/index.ts';
+import { createModuleHarness } from '../../src/testing/index.ts';
 import { createTestHost } from '../support/host-context.ts';
 import { createPlainServices } from '../support/plain-services.ts';
 
@@ -62,7 +64,7 @@ describe('presence-router-callbacks.md', () => {
   it('says the defaults, and every callback', () => {
     for (const [name, { synapseName }] of Object.entries(kit.CALLBACK_POINTS)) {
       expect(read(CALLBACKS)).toContain(`### \`${name}\``);
-      expect(read(CALLBACKS)).toContain(`\`${synapseName}\``);
+      expect(read(CALLBACKS)).toContain(synapseName === null ? '| – |' : `\`${synapseName}\``);
     }
   });
 });
@@ -99,47 +101,118 @@ describe('writing-a-module.md', () => {
   });
 });
 
+/** The first module on the page, in a file of its own. */
+function extractModule(page: string): string {
+  const dir = mkdtempSync(join(tmpdir(), 'docs-'));
+  const [, code = ''] = /```ts\n([^`]*export class[^`]*)```/.exec(read(page)) ?? [];
+  writeFileSync(join(dir, 'module.ts'), code);
+  return dir;
+}
+
+/** What an author’s editor would complain about. */
+function problemsOf(file: string): string[] {
+  const program = ts.createProgram([file], {
+    noEmit: true,
+    strict: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    paths: Object.fromEntries([...packageEntries()].map(([name, path]) => [name, [path]])),
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  });
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
+}
+
+async function loadModule(dir: string, config: Readonly<Record<string, unknown>>): Promise<ModuleDefinition> {
+  const entry = { module: './module.ts', name: null, config, callbacks: DEFAULT_CALLBACK_LIMITS, path: ['modules', 0] };
+  const { modules, problems } = await loadModules([entry], { configDir: dir, cacheDir: null });
+  expect(problems).toEqual([]);
+  return modules[0]!.definition;
+}
+
+describe('what getRestrictions may return, in presence-router-callbacks.md', () => {
+  const [, table = ''] = /^\| returned \|.*\n\|[-|]*\n((?:\|.*\n)+)/m.exec(read(CALLBACKS)) ?? [];
+  const rows = [...table.matchAll(/^\| `(.+)` \| (.+) \| (.+) \|$/gm)].map(
+    ([, code = '', ofAsked = '', ofOthers = '']) => ({
+      code,
+      ofAsked,
+      ofOthers,
+    }),
+  );
+
+  it('has examples', () => {
+    expect(rows).toHaveLength(6);
+  });
+
+  it.each(rows)('$code restricts as it says', ({ code, ofAsked, ofOthers }) => {
+    const { context, memory } = createTestHost();
+    const router = new PresenceRouter({ ...context, serverName: 'example.org' });
+    const value: unknown = runInThisContext(`(${code})`);
+    router.register('m', { getRestrictions: () => value as Restrictions }, DEFAULT_CALLBACK_LIMITS);
+    router.seal();
+    const observers = ['@ex:example.org', '@boss:example.org', '@friend:example.org', '@x:example.org', 'matrix.org'];
+    const {
+      others,
+      observers: forms,
+      isFinal,
+    } = router.getRestrictions('@u:example.org', observers) as Awaited<ReturnType<PresenceRouter['getRestrictions']>>;
+    expect([isFinal, memory.value('thalamus_module_dropped_entries_total')]).toEqual([true, 0]);
+    expect(others === null).toBe(ofOthers === 'says nothing');
+    expect(forms.size > 0).toBe(ofAsked.startsWith('whom it names'));
+    expect((others ?? 0) > 0).toBe(ofAsked.startsWith('all') || ofAsked.endsWith('says'));
+  });
+});
+
+describe('the module in presence-router-callbacks.md', () => {
+  let dir: string;
+  beforeAll(() => (dir = extractModule(CALLBACKS)));
+  afterAll(() => {
+    rmSync(dir, { recursive: true });
+  });
+
+  it('type-checks as an author’s editor would check it', () => {
+    expect(problemsOf(join(dir, 'module.ts'))).toEqual([]);
+  });
+
+  it('runs as it is, and does what the page says', async () => {
+    const config = { seenBy: { '@bob:localhost': ['@alice:localhost'] } };
+    await using harness = await createModuleHarness(await loadModule(dir, config), { config, serverName: 'localhost' });
+    const [alice, bob, carol] = ['@alice:localhost', '@bob:localhost', '@carol:localhost'] as const;
+    harness.rooms.join('!room:localhost', [alice, bob, carol]);
+    await harness.connect(alice);
+    await harness.connect(carol);
+    await harness.setPresence(bob, { state: 'online' });
+    expect(harness.received(alice)).toMatchObject([{ userId: bob, state: 'online' }]);
+    expect(harness.received(carol)).toEqual([]);
+    expect(await harness.get(carol, bob)).toMatchObject({ state: 'offline' });
+
+    (harness.instance as { choose(userId: string, observers: string[]): void }).choose(bob, [carol]);
+    await harness.settle();
+    expect(harness.received(alice).at(-1)).toMatchObject({ userId: bob, state: 'offline' });
+    expect(harness.received(carol)).toMatchObject([{ userId: bob, state: 'online' }]);
+    expect(harness.problems()).toEqual([]);
+  });
+});
+
 describe.each(['README.md', GUIDE])('the first module in %s', (page) => {
   let dir: string;
   beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), 'docs-'));
-    const [, code = ''] = /```ts\n([^`]*export class[^`]*)```/.exec(read(page)) ?? [];
-    writeFileSync(join(dir, 'module.ts'), code);
+    dir = extractModule(page);
   });
   afterAll(() => {
     rmSync(dir, { recursive: true });
   });
 
   it('type-checks as an author’s editor would check it', () => {
-    const program = ts.createProgram([join(dir, 'module.ts')], {
-      noEmit: true,
-      strict: true,
-      skipLibCheck: true,
-      allowImportingTsExtensions: true,
-      module: ts.ModuleKind.NodeNext,
-      target: ts.ScriptTarget.ES2023,
-      paths: Object.fromEntries([...packageEntries()].map(([name, file]) => [name, [file]])),
-      types: ['node'],
-      typeRoots: [join(root, 'node_modules/@types')],
-    });
-    expect(
-      ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' ')),
-    ).toEqual([]);
+    expect(problemsOf(join(dir, 'module.ts'))).toEqual([]);
   });
 
   it('runs as it is, and does what the page says', async () => {
     const config = { members: ['@alice:localhost', '@bob:localhost'] };
-    const entry = {
-      module: './module.ts',
-      name: null,
-      config,
-      callbacks: DEFAULT_CALLBACK_LIMITS,
-      path: ['modules', 0],
-    };
-    const { modules, problems } = await loadModules([entry], { configDir: dir, cacheDir: null });
-    expect(problems).toEqual([]);
     const options = { config, serverName: 'localhost' };
-    await using harness = await createModuleHarness(modules[0]!.definition as ModuleUnderTest, options);
+    await using harness = await createModuleHarness(await loadModule(dir, config), options);
     await harness.connect('@alice:localhost');
     await harness.setPresence('@bob:localhost', { state: 'online', statusMsg: 'hello' });
     await harness.advance({ minutes: 6 });
@@ -163,7 +236,7 @@ describe.each([CALLBACKS, API, GUIDE])('%s', (page) => {
       );
     for (const [, target = ''] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
       const [path = '', anchor] = target.split('#');
-      const file = join(dirname(page), path);
+      const file = path === '' ? page : join(dirname(page), path);
       expect(existsSync(join(root, file)), target).toBe(true);
       if (anchor !== undefined) expect(headings(file)).toContain(anchor);
     }
