@@ -151,8 +151,10 @@ export class Collector {
       // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
       const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
       if (isShown) this.#add(listed, uid, own);
-      else if (due !== null && position > due.from && this.#isNews(observer, uid, form, due.from))
-        wentOffline.push({ uid, position: own > due.from ? own : position });
+      else if (due !== null) {
+        const at = this.#newsAt(observer, uid, form, own > due.from ? own : position);
+        if (at > due.from) wentOffline.push({ uid, position: at });
+      }
     });
     if (due !== null) this.#eachLost(observer, due.from, options, (uid, at) => wentOffline.push({ uid, position: at }));
     // Whom nothing lists yet is offline.
@@ -263,9 +265,9 @@ export class Collector {
     }
     counters.add('collectedByScan');
     visibility.eachInSight(observer, (uid, position, own, form) => {
-      const at = own > since ? own : position;
+      const at = this.#newsAt(observer, uid, form, own > since ? own : position);
       if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
-      if (this.#isNews(observer, uid, form, since)) this.#add(news, uid, at);
+      this.#add(news, uid, at);
     });
     this.#eachLost(observer, since, options, (uid, at) => this.#add(news, uid, at));
     return news.sort(byPosition);
@@ -277,9 +279,8 @@ export class Collector {
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
     this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
-      const at = own > from && own <= until ? own : position;
-      if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
-      if (this.#isWithheld(observer, uid, form) || !this.#isNews(observer, uid, form, from)) return;
+      const at = this.#newsAt(observer, uid, form, own > from && own <= until ? own : position);
+      if (at <= from || at > until || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
       const isOffline = this.#isOffline(uid) || isHidden(form);
       const isWanted = onlyOffline ? isOffline : (options.includeOffline && (form & Form.DENIED) === 0) || !isOffline;
       if (isWanted) this.#add(owed, uid, at);
@@ -307,25 +308,26 @@ export class Collector {
       const uid = users.find(userId);
       if (uid < 0 || uid === observer || !this.#isAccepted(uid, options) || !this.#tellsLoss) continue;
       // No cursor could owe them.
-      if (this.#hasGone(observer, uid)) extras.push({ uid, position: 0 });
+      if (this.#hasGone(observer, uid, options.since?.position ?? 0)) extras.push({ uid, position: 0 });
     }
     return extras;
   }
 
-  /** Whether the observer saw somebody present whom no rule lets them see any more. */
-  #hasGone(observer: number, uid: number): boolean {
-    const { restrictions, visibility } = this.#parts;
-    if (this.#isOffline(uid) || visibility.wouldSee(observer, uid)) return false;
+  /** Whether the observer may have seen somebody present, at `since` or after, whom no rule lets them see any more. */
+  #hasGone(observer: number, uid: number, since: number): boolean {
+    const { farewells, restrictions, users, visibility } = this.#parts;
+    const wasOffline = this.#isOffline(uid) && (users.position[uid] as number) <= since;
+    if (wasOffline || visibility.wouldSee(observer, uid)) return false;
     const form = restrictions.form(uid, observer);
-    return form !== UNKNOWN && !isHidden(form);
+    if (form === UNKNOWN || !isHidden(form)) return form !== UNKNOWN;
+    return farewells.at(observer, uid) > since || restrictions.lostAt(uid, observer) > since;
   }
 
   /** Whether an entry of the inbox is to be told: the update, or that the observer has lost somebody. */
   #isToTell(observer: number, uid: number, since: number): boolean {
     const { farewells, visibility } = this.#parts;
     if (visibility.formToTell(observer, uid) !== UNKNOWN) return true;
-    const at = farewells.at(observer, uid);
-    return at > since && at <= this.#published && visibility.hasLost(observer, uid);
+    return this.#lostAt(observer, uid, farewells.at(observer, uid)) > since;
   }
 
   /** Nobody has said yet whether the observer may be told: they are when somebody does. */
@@ -335,11 +337,22 @@ export class Collector {
     return true;
   }
 
-  /** Of somebody hidden, it is news only that they have come to be hidden, while they were there and the observer was not. */
-  #isNews(observer: number, uid: number, form: Form, since: number): boolean {
-    if (!isHidden(form)) return true;
-    if (!this.#tellsLoss && (form & Form.DENIED) !== 0) return false;
-    return this.#parts.visibility.restrictedAt(observer, uid) > since && !this.#isOffline(uid);
+  /** Position of what there is to tell, which is at `position` unless they are hidden: then only that they have come to be; 0 for nothing. */
+  #newsAt(observer: number, uid: number, form: Form, position: number): number {
+    if (form === UNKNOWN || !isHidden(form)) return position;
+    if (!this.#tellsLoss && (form & Form.DENIED) !== 0) return 0;
+    const at = this.#parts.restrictions.lostAt(uid, observer);
+    return at <= this.#published ? at : 0;
+  }
+
+  /** Position at which the observer lost sight of somebody, if that is still so; 0 for never. */
+  #lostAt(observer: number, uid: number, farewell: number): number {
+    const { visibility } = this.#parts;
+    if (farewell === 0 || !visibility.hasLost(observer, uid)) return 0;
+    const isOfHidden = farewell % 2 !== 0;
+    if (isOfHidden && !visibility.wouldSee(observer, uid)) return 0;
+    const at = isOfHidden ? farewell - 1 : farewell;
+    return at <= this.#published ? at : 0;
   }
 
   /** Calls `visit` for each whom the observer has lost after `since`, by the position of that. */
@@ -349,11 +362,12 @@ export class Collector {
     options: CollectOptions,
     visit: (uid: number, position: number) => void,
   ): void {
-    const { farewells, visibility } = this.#parts;
+    const { farewells } = this.#parts;
     if (farewells.size === 0) return;
-    for (const [uid, at] of farewells.of(observer)) {
-      if (at <= since || at > this.#published || !this.#isAccepted(uid, options)) continue;
-      if (visibility.hasLost(observer, uid)) visit(uid, at);
+    for (const [uid, farewell] of farewells.of(observer)) {
+      if (farewell <= since || !this.#isAccepted(uid, options)) continue;
+      const at = this.#lostAt(observer, uid, farewell);
+      if (at > since) visit(uid, at);
     }
   }
 

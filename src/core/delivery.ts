@@ -68,6 +68,8 @@ export class Delivery {
   /** Observers (by uid) whose snapshot is held up in the same way, with its position; in the order of positions. */
   readonly #snapshotsDue = new Map<number, number>();
   #pairs = 0;
+  /** Source → position of the update that its kept answer is about. */
+  readonly #routed = new Map<number, number>();
   /** Of the update that is being told: whether it may have to be kept from somebody, and what keeps all of it from them. */
   #isRestricted = false;
   #hiddenBy: Form = Form.FULL;
@@ -109,7 +111,7 @@ export class Delivery {
       if (!this.#isStill(update)) continue;
       const { local, servers, dropped: over } = this.#targets.read(update.uid, answer.get(userId) ?? []);
       dropped += over;
-      this.#parts.servers.tellRouted(update, servers);
+      this.#parts.servers.tellRouted(update, servers, this.#parts.servers.toldOf(update));
       this.#tellUnroutedServers(update, servers);
       if (local.length === 0 && this.#parts.kept.position(update.uid) === 0) continue;
       kept.push({ userId, ...this.#keep(update, local) });
@@ -291,7 +293,9 @@ export class Delivery {
   ): Omit<KeptChange, 'userId'> {
     const { kept, observers, positions, restrictions, users, visibility } = this.#parts;
     // Routers were asked about the same update before: whom they named then has been told.
-    const told = kept.position(source) > updatedAt ? new Set(kept.targets(source)) : null;
+    const told = this.#routed.get(source) === updatedAt ? new Set(kept.targets(source)) : null;
+    if (targets.length > 0) this.#routed.set(source, updatedAt);
+    else this.#routed.delete(source);
     const position = targets.length === 0 ? 0 : positions.next();
     const knewOffline = kept.wasOffline(source);
     const lost: number[] = [];

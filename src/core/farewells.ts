@@ -24,6 +24,11 @@ export class Farewells {
     while (this.#size > MAX_FAREWELLS) this.#drop();
   }
 
+  /** The same, but only for as long as some rule would let the observer see the source: marked by an odd number, as positions are even. */
+  addIfSeen(observer: number, source: number, position: number): void {
+    this.add(observer, source, position + 1);
+  }
+
   /** 0 for none. */
   at(observer: number, source: number): number {
     return this.#size === 0 ? 0 : (this.#byObserver.get(observer)?.get(source) ?? 0);

@@ -5,6 +5,7 @@
  * by dense id, and other servers, by name. Nobody is kept from themself. While nothing restricts, nothing is looked up.
  */
 import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
+import { grownCapacity, resized } from './columns.ts';
 import type { Observer, RestrictionAnswer, RestrictionQuestion } from './engine-api.ts';
 import { Form, UNKNOWN } from './forms.ts';
 import { PairTable } from './pair-table.ts';
@@ -17,6 +18,9 @@ interface Answer {
   servers: Map<ServerName, Form> | null;
   /** Position at which it became different for somebody; 0 if it has never kept anything from anybody. */
   changedAt: number;
+  /** Position at which those whom the tables did not name then (`named`) lost sight; 0 for never. */
+  lostAt: number;
+  named: PairTable | null;
 }
 
 /** Local users by dense id, servers by name. */
@@ -36,12 +40,14 @@ export class Restrictions {
   #withheldPairs = 0;
   /** Of those, whom nobody has been asked about. */
   #fresh = new Map<number, Set<ObserverKey>>();
-  /** Local users who got an id because an answer names them: forgotten, they would come back unrestricted. */
+  /** Local users who have an id only because an answer names them: forgotten, they would come back unrestricted. */
   readonly #strays = new Set<number>();
   /** Whether modules restrict. */
   isOn = false;
   /** Position at which they began to. */
   onSince = 0;
+  /** By source: that position if they were there then, that of their last change if they were offline; 0 for not known then. */
+  #goneAt = new Float64Array(0);
 
   constructor(users: UserTable, maxPairs = DEFAULT_MAX_PAIRS) {
     this.#users = users;
@@ -207,7 +213,14 @@ export class Restrictions {
     const hasNamed = given.observers.size > 0 || (known !== undefined && known.local !== null);
     const answer: Answer =
       known === undefined || isWhole || known.others !== UNKNOWN
-        ? { others: given.others ?? UNKNOWN, local: null, servers: null, changedAt: known?.changedAt ?? 0 }
+        ? {
+            others: given.others ?? UNKNOWN,
+            local: null,
+            servers: null,
+            changedAt: known?.changedAt ?? 0,
+            lostAt: known?.lostAt ?? 0,
+            named: known?.named ?? null,
+          }
         : known;
     if (known !== undefined) this.#pairs -= sizeOf(known);
     if (isWhole) {
@@ -228,6 +241,65 @@ export class Restrictions {
     return isWhole && (hasNamed || others !== given.others);
   }
 
+  /** The form of those whom the answer about a source does not name. */
+  formOfOthers(source: number): Form {
+    return this.isOn ? (this.#answers.get(source)?.others ?? UNKNOWN) : Form.FULL;
+  }
+
+  /** The local users whom the answer about a source names. */
+  named(source: number): PairTable | null {
+    return this.#answers.get(source)?.local ?? null;
+  }
+
+  /** Whoever is not in `named` has lost sight of the source, at `position`. */
+  setLostAt(source: number, position: number, named: PairTable | null): void {
+    const answer = this.#answers.get(source);
+    if (answer === undefined) return;
+    answer.lostAt = position;
+    answer.named = named;
+  }
+
+  /** Position from which on the observer, to whom the source is hidden, has not seen it, if nothing else says so; 0 for always. */
+  lostAt(source: number, observer: number): number {
+    const answer = this.#answers.get(source);
+    const before = this.#goneAt[source] ?? 0;
+    if (answer === undefined || (answer.named?.get(observer) ?? UNKNOWN) !== UNKNOWN) return before;
+    return Math.max(before, answer.lostAt);
+  }
+
+  /** The answer about some, in place of one about everybody, does not name them: until somebody is asked, what was said of them stands. */
+  keep(source: number, key: ObserverKey, form: Form): void {
+    const answer = this.#answers.get(source);
+    if (answer === undefined) return;
+    this.#pairs -= sizeOf(answer);
+    if (typeof key === 'number') (answer.local ??= new PairTable()).set(key, form);
+    else (answer.servers ??= new Map()).set(key, form);
+    this.#pairs += sizeOf(answer);
+    const fresh = this.#fresh.get(source);
+    if (fresh === undefined) this.#fresh.set(source, new Set([key]));
+    else fresh.add(key);
+  }
+
+  /** Modules restrict from now on. `goneAt`: see `noteGone`. */
+  begin(position: number, goneAt: Float64Array): void {
+    this.isOn = true;
+    this.onSince = position;
+    this.#goneAt = goneAt;
+  }
+
+  /** Whoever has a token from before `position`, which is not after modules began to restrict, may have seen the source. */
+  noteGone(source: number, position: number): void {
+    if (source >= this.#goneAt.length) {
+      this.#goneAt = resized(this.#goneAt, grownCapacity(this.#goneAt.length, source + 1));
+    }
+    this.#goneAt[source] = position;
+  }
+
+  /** Whether the source was there when modules began to restrict. */
+  wasThere(source: number): boolean {
+    return this.isOn && this.#goneAt[source] === this.onSince;
+  }
+
   setChangedAt(source: number, position: number): void {
     const answer = this.#answers.get(source);
     if (answer !== undefined) answer.changedAt = position;
@@ -235,6 +307,8 @@ export class Restrictions {
 
   /** Nobody restricts any more. */
   clear(): void {
+    this.isOn = false;
+    this.#goneAt = new Float64Array(0);
     this.#answers.clear();
     this.#withheld.clear();
     this.#fresh.clear();
@@ -250,6 +324,7 @@ export class Restrictions {
 
   /** The user is forgotten as a source. */
   forgetSource(uid: number): void {
+    if (uid < this.#goneAt.length) this.#goneAt[uid] = 0;
     const answer = this.#answers.get(uid);
     if (answer !== undefined) {
       this.#answers.delete(uid);
@@ -282,7 +357,7 @@ export class Restrictions {
     if (serverNameOf(observer as UserId) !== this.#users.servers.name(OWN_SERVER)) return;
     const known = this.#users.find(observer as UserId);
     const uid = known >= 0 ? known : this.#users.intern(observer as UserId);
-    if (known < 0 && this.#strays.size < MAX_STRAYS) this.#strays.add(uid);
+    if ((known < 0 || this.#users.isBlank(uid)) && this.#strays.size < MAX_STRAYS) this.#strays.add(uid);
     (answer.local ??= new PairTable()).set(uid, form);
   }
 }

@@ -275,8 +275,9 @@ describe('losing and gaining sight', () => {
 
   it('a token from before the start is told all of it again', () => {
     const { it, engine, b } = driver({ startPosition: 5_000 });
+    const state = { ...engine.stateOf(b), state: 'online' } as const;
+    engine.restore([{ state, position: 3_000, routedTo: [], routedPosition: 0 }], it.now);
     engine.restrict(b, [], everybody(Form.DENIED));
-    it.put(b, 'B', 'online');
     const client = it.client('@a:test');
     client.cursor = { position: 4_000, resume: null };
     // A snapshot names nobody who is hidden; what it owes comes next.

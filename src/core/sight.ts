@@ -9,6 +9,7 @@ import type { ServerName } from '../matrix/identifiers.ts';
 import type { Delivery } from './delivery.ts';
 import type { Deliveries, Observer, RestrictionAnswer, RestrictionQuestion } from './engine-api.ts';
 import { Form, isHidden, UNKNOWN } from './forms.ts';
+import type { Farewells } from './farewells.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
@@ -24,6 +25,7 @@ export interface SightParts {
   readonly inboxes: Inboxes;
   readonly positions: Positions;
   readonly restrictions: Restrictions;
+  readonly farewells: Farewells;
   readonly visibility: Visibility;
   readonly delivery: Delivery;
   readonly servers: ServerDelivery;
@@ -52,16 +54,23 @@ export class Sight {
     const { delivery, positions, restrictions } = this.#parts;
     delivery.begin();
     if (isRestricting && !restrictions.isOn) {
-      restrictions.isOn = true;
-      restrictions.onSince = this.#hasBegun ? positions.next() : this.#startPosition;
+      const position = this.#hasBegun ? positions.next() : this.#startPosition;
+      restrictions.begin(position, this.#whoseGoneAt(position));
     } else if (!isRestricting && restrictions.isOn) {
       for (const source of new Set([...restrictions.sources(), ...restrictions.withheldSources()])) {
         this.#apply(source, NOBODY, NO_RESTRICTION);
       }
-      restrictions.isOn = false;
       restrictions.clear();
     }
     return delivery.finishFresh();
+  }
+
+  /** By source: until when somebody may have seen them present. */
+  #whoseGoneAt(position: number): Float64Array {
+    const { users } = this.#parts;
+    const goneAt = new Float64Array(users.bound);
+    for (let uid = 0; uid < users.bound; uid++) if (users.isUsed(uid)) goneAt[uid] = this.#goneAt(uid, position);
+    return goneAt;
   }
 
   /** Whether anybody may have been told anything since the start. */
@@ -77,7 +86,7 @@ export class Sight {
     return delivery.finishFresh();
   }
 
-  /** Everybody whom an answer about the source concerns now; null for nobody. */
+  /** Everybody whom an answer about the source concerns now; null for nobody. Nobody in particular if an answer about everybody stands. */
   questionAbout(source: number): RestrictionQuestion | null {
     const { restrictions, users } = this.#parts;
     const keys = this.#audienceOf(source);
@@ -85,7 +94,8 @@ export class Sight {
     for (const key of restrictions.withheldKeys(source)) keys.add(key);
     restrictions.noteAsked(source);
     keys.delete(source);
-    return keys.size === 0 ? null : { source: users.ids.name(source), observers: restrictions.names(keys) };
+    if (keys.size === 0 && !restrictions.isAboutEverybody(source)) return null;
+    return { source: users.ids.name(source), observers: restrictions.names(keys) };
   }
 
   /** Sources that are there, and that a local observer would see if somebody said in what form. */
@@ -111,17 +121,39 @@ export class Sight {
       for (const key of this.#audienceOf(source)) keys.add(key);
       for (const key of restrictions.answeredKeys(source)) keys.add(key);
     }
-    // What is withheld of this source has been answered, too.
-    if (answer.others !== null) for (const key of restrictions.withheldKeys(source)) keys.add(key);
+    // What is withheld of this source has been answered, too; whom the answer names may be away.
+    if (answer.others !== null) {
+      for (const key of restrictions.withheldKeys(source)) keys.add(key);
+      for (const observer of answer.observers.keys()) {
+        const key = restrictions.keyOf(observer);
+        if (key !== null) keys.add(key);
+      }
+    }
     keys.delete(source);
     const before = new Map<ObserverKey, Form>();
     for (const key of keys) before.set(key, restrictions.formOfKey(source, key));
+    const others = restrictions.formOfOthers(source);
+    const named = restrictions.named(source);
     const mayDiffer = restrictions.answer(source, asked, answer);
-    this.#tell(source, before, mayDiffer);
+    for (const [key, was] of before) {
+      // Not asked about, and spoken of until now.
+      if (was !== UNKNOWN && restrictions.formOfKey(source, key) === UNKNOWN) restrictions.keep(source, key, was);
+    }
+    const position = this.#tell(source, before, mayDiffer);
+    if (isOpen(others) && !isOpen(restrictions.formOfOthers(source))) {
+      restrictions.setLostAt(source, this.#goneAt(source, position), named);
+    }
     restrictions.settleWithheld(source, keys);
   }
 
-  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>, mayDiffer: boolean): void {
+  /** Position of the last offline that a loss at `position` is due: whoever went offline before was told then. */
+  #goneAt(source: number, position: number): number {
+    const { turn, users } = this.#parts;
+    return turn.isShownOffline(source) ? (users.position[source] as number) : position;
+  }
+
+  /** Returns the position at which whoever is there is told. */
+  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>, mayDiffer: boolean): number {
     const { delivery, observers, positions, restrictions, servers, turn } = this.#parts;
     let hasChanged = mayDiffer;
     const position = positions.next();
@@ -130,27 +162,37 @@ export class Sight {
       // Asked about before, or not, and free then and now.
       if (form === was && !restrictions.isWithheld(source, key)) continue;
       if (form !== was && !(was === UNKNOWN && form === Form.FULL)) hasChanged = true;
-      if (form === UNKNOWN) continue;
-      const isSeen = typeof key === 'number' ? this.#wouldSee(key, source) : this.#isToldOf(key, source);
-      if (!isSeen) continue;
-      const change = this.#changeOf(source, key, was, form);
-      if (change === 'none') continue;
       if (typeof key === 'string') {
+        if (!this.#isToldOf(key, source)) continue;
+        const change = this.#changeOf(source, key, was, form);
         if (change === 'tell') servers.tell(key, source, turn.shownRecord(source));
-        else servers.tellOffline(key, turn.shownRecord(source));
+        else if (change === 'lose') servers.tellOffline(key, turn.shownRecord(source));
         continue;
       }
       const slot = observers.slotOf(key);
+      if (isOpen(was) && isHidden(form) && this.#isLossTold(form)) this.#takeLeave(key, slot, source, position);
+      if (!this.#wouldSee(key, source)) continue;
+      const change = this.#changeOf(source, key, was, form);
+      if (change === 'none') continue;
       if (change === 'lose') delivery.tellOffline(key, source, position);
       if (slot >= 0) delivery.pushFresh(slot, position, source);
     }
     if (hasChanged) restrictions.setChangedAt(source, position);
+    return position;
+  }
+
+  /** For devices that come back with a token from before a loss: of an observer who is away, and of one who is there if they missed why. */
+  #takeLeave(observer: number, slot: number, source: number, position: number): void {
+    const { farewells, inboxes } = this.#parts;
+    const goneAt = this.#goneAt(source, position);
+    const isTold = goneAt === position ? this.#wouldSee(observer, source) : goneAt <= (inboxes.floor[slot] as number);
+    if (goneAt > 0 && (slot < 0 || !isTold)) farewells.addIfSeen(observer, source, goneAt);
   }
 
   #changeOf(source: number, key: ObserverKey, was: Form, form: Form): Change {
     const isOffline = this.#parts.turn.isShownOffline(source);
     if (was === UNKNOWN) {
-      if (isHidden(form)) return this.#sawBefore(key) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
+      if (isHidden(form)) return this.#sawBefore(source, key) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
       return this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
     }
     if (isHidden(form)) return !isHidden(was) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
@@ -159,8 +201,9 @@ export class Sight {
   }
 
   /** Whether an observer may have been told of the source before anything was restricted: not since it was. */
-  #sawBefore(key: ObserverKey): boolean {
+  #sawBefore(source: number, key: ObserverKey): boolean {
     const { inboxes, observers, restrictions } = this.#parts;
+    if (!restrictions.wasThere(source)) return false;
     if (typeof key === 'string') return restrictions.onSince > this.#startPosition;
     const slot = observers.slotOf(key);
     return slot >= 0 && (inboxes.openedAt[slot] as number) < restrictions.onSince;
@@ -189,4 +232,8 @@ export class Sight {
     for (const server of servers.routedOf(source)) keys.add(server);
     return keys;
   }
+}
+
+function isOpen(form: Form): boolean {
+  return form !== UNKNOWN && !isHidden(form);
 }

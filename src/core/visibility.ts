@@ -135,6 +135,7 @@ export class Visibility {
   restrictedAt(observer: number, source: number): number {
     if (observer === source) return 0;
     const changedAt = this.#restrictions.changedAt(source);
+    if (changedAt > this.#positions.published) return 0;
     const slot = this.#observers.slotOf(observer);
     return slot >= 0 && changedAt > (this.#inboxes.openedAt[slot] as number) ? 0 : changedAt;
   }
