@@ -53,14 +53,16 @@ export class ServerDelivery {
   }
 
   /**
-   * Servers that routers name for an update; those in the source's rooms were told by default routing, and those that were named for this
-   * update before have been told.
+   * Servers that routers name for an update; those in the source's rooms were told by default routing, and `told` have been told by routing.
    */
-  tellRouted({ uid, state, position, hiddenBy = Form.FULL }: PresenceUpdate, servers: ReadonlySet<ServerName>): void {
+  tellRouted(
+    { uid, state, hiddenBy = Form.FULL }: PresenceUpdate,
+    servers: ReadonlySet<ServerName>,
+    told: ReadonlySet<ServerName> = NO_SERVERS,
+  ): void {
     if (servers.size === 0 || !this.#mayFederate(uid)) return;
     const { users } = this.#parts;
     this.#eachServer(uid, () => undefined);
-    const told = this.#routedAt.get(uid) === position ? this.routedOf(uid) : NO_SERVERS;
     for (const name of servers) {
       if (told.has(name)) continue;
       const server = users.servers.find(name);
@@ -78,6 +80,11 @@ export class ServerDelivery {
     } else if (before !== undefined) this.forget(uid);
     if (before === undefined || before === servers) return [];
     return [...before].filter((name) => !servers.has(name) && !this.sharesRoom(uid, name));
+  }
+
+  /** Servers that routers have named for this very update. */
+  toldOf({ uid, position }: PresenceUpdate): ReadonlySet<ServerName> {
+    return this.#routedAt.get(uid) === position ? this.routedOf(uid) : NO_SERVERS;
   }
 
   /** Servers that routers named for the source's last update. */
