@@ -22,7 +22,7 @@ export function getOpenapi(operations: readonly AdminOperation[], version: strin
     method: 'GET',
     path: '/openapi.json',
     summary: 'This description',
-    description: 'OpenAPI 3.1. Needs no token.',
+    description: 'OpenAPI 3.1, made from the operations that are served.',
     isOpen: true,
     answer: { description: 'The description.', schema: answer },
     handler: () => (document ??= new RawJson(JSON.stringify(describeAdminApi([...operations, own], version)))),

@@ -28,7 +28,7 @@ const answer = z
     presence: z.object({
       mode: z
         .enum(['tracked', 'untracked', 'disabled'])
-        .meta({ description: 'The configuration’s `presence.enabled`.' }),
+        .meta({ description: 'What `presence.enabled` of the configuration says.' }),
     }),
     started_ts: z.int().meta({ description: 'When it was started, in ms since 1970.' }),
     uptime_ms: count('For how long it has been running.'),

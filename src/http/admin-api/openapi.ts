@@ -17,6 +17,15 @@ export interface OpenApiDocument {
   readonly components: { readonly securitySchemes: Json; readonly schemas: Json };
 }
 
+const WRONG_PARAMETER = {
+  status: 400,
+  text: '`M_INVALID_PARAM`, `M_MISSING_PARAM`: a parameter is wrong, or missing.',
+};
+const NO_TOKEN = { status: 401, text: '`M_MISSING_TOKEN`, `M_UNKNOWN_TOKEN`: without the token of the admin API.' };
+const TOO_MANY_FAILURES = { status: 429, text: '`M_LIMIT_EXCEEDED`: too many wrong tokens came from this address.' };
+/** What operations have in common. */
+export const GENERAL_ERRORS = [WRONG_PARAMETER, NO_TOKEN, TOO_MANY_FAILURES];
+
 const matrixError = z
   .object({
     errcode: z.string().meta({ description: 'What kind of error it is, such as `M_UNKNOWN_TOKEN`.' }),
@@ -94,12 +103,8 @@ function describeAnswer({ description, schema, stream }: Answer, schemas: Record
   const content = { schema: toJsonSchema(schema, schemas) };
   if (stream === undefined) return { description, content: { 'application/json': content } };
   return {
-    description: `${description} ${stream}`,
-    content: {
-      'application/json': content,
-      'application/x-ndjson': { description: 'One such value a line; empty lines mean nothing.', ...content },
-      'text/event-stream': { description: 'One such value an event.', ...content },
-    },
+    description: `${description} ${stream} As lines of JSON, of which empty ones mean nothing, or as events, if \`Accept\` has \`text/event-stream\`.`,
+    content: { 'application/json': content, 'application/x-ndjson': content, 'text/event-stream': content },
   };
 }
 
@@ -110,15 +115,8 @@ function describeErrors(
 ): Readonly<Record<string, Json>> {
   const all = [
     ...errors.map(({ status, errcode, description }) => ({ status, text: `\`${errcode}\`: ${description}` })),
-    ...(pathParameters === null && query === null
-      ? []
-      : [{ status: 400, text: '`M_INVALID_PARAM`, `M_MISSING_PARAM`: a parameter is wrong, or missing.' }]),
-    ...(isOpen
-      ? []
-      : [
-          { status: 401, text: '`M_MISSING_TOKEN`, `M_UNKNOWN_TOKEN`: without the token of the admin API.' },
-          { status: 429, text: '`M_LIMIT_EXCEEDED`: too many wrong tokens came from this address.' },
-        ]),
+    ...(pathParameters === null && query === null ? [] : [WRONG_PARAMETER]),
+    ...(isOpen ? [] : [NO_TOKEN, TOO_MANY_FAILURES]),
   ];
   const content = { 'application/json': { schema: toJsonSchema(matrixError, schemas) } };
   const byStatus = groupByStatus(all);
