@@ -76,6 +76,29 @@ export class InterestKeeper {
     }
   }
 
+  /** Others are to answer about these observers from now on. Resolves when they have, or the time for it is over. */
+  async askAgain(observers: readonly UserId[]): Promise<void> {
+    const open: Promise<void>[] = [];
+    for (const userId of observers) {
+      if (!this.#options.isConnected(userId)) continue;
+      const entry = this.#entries.get(userId) ?? this.#fresh(userId);
+      if (entry.open < MAX_OPEN) this.#ask(userId, entry);
+      else entry.askAgain = true;
+      if (entry.answer !== null) open.push(entry.answer);
+    }
+    if (open.length > 0) await this.#untilDeadline(Promise.all(open).then(() => undefined));
+  }
+
+  /** Nobody answers any more: observers are interested in nobody. */
+  forgetAnswers(): void {
+    for (const [userId, entry] of this.#entries) {
+      // What is still open does not count any more.
+      entry.answered = Infinity;
+      this.#entries.delete(userId);
+      if (entry.interest !== null && this.#options.isConnected(userId)) this.#options.apply(userId, []);
+    }
+  }
+
   /** Asks about somebody who need not be an observer, without keeping the answer. Null after the deadline. */
   async lookUp(userId: UserId): Promise<Interest | null> {
     const { router } = this.#options;

@@ -81,6 +81,11 @@ export class OwedPresenceReader {
     }
   }
 
+  /** Other modules answer from now on. */
+  forgetAnswers(): void {
+    this.#shared.clear();
+  }
+
   /** Tells servers again of local users whom they were told of at or after `sinceTs`; resolves when all is handed over. */
   async resendSince(local: LocalUsers, sinceTs: number): Promise<void> {
     const fromTs = Math.max(sinceTs - TOLD_LATE_MS, this.#options.clock.now() - MAX_AGE_MS);

@@ -148,6 +148,12 @@ export interface PresenceHandler {
    */
   routeUnanswered(): void;
 
+  /**
+   * Other modules answer from now on; call it in the same step. Resolves when everything has been asked again and what differs in who sees
+   * whom is delivered: gains bring the current state, losses one last `offline`.
+   */
+  modulesReplaced(): Promise<void>;
+
   /** Logout or device deletion: the device's presence ends at once. */
   removeDevice(userId: UserId, deviceId: DeviceId): void;
   /** Deactivation: all devices end at once. */

@@ -31,6 +31,7 @@ import { InterestKeeper } from './interest-keeper.ts';
 import { loadPresence } from './load-presence.ts';
 import { ModuleOperations } from './module-operations.ts';
 import { Outlet } from './outlet.ts';
+import { ModulesReplaced } from './modules-replaced.ts';
 import { OwedPresenceReader } from './owed-presence.ts';
 import { PositionBlock } from './position-block.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
@@ -77,6 +78,7 @@ class Handler implements PresenceHandler {
   readonly #modules: ModuleOperations;
   readonly #bodies: EventBodies;
   readonly #unanswered = new UnansweredUpdates();
+  readonly #replaced: ModulesReplaced;
   #started: PresenceEngine | null = null;
   #subscription: Disposable | null = null;
   readonly #ticker: Ticker;
@@ -206,6 +208,17 @@ class Handler implements PresenceHandler {
       strangerState: (userId) => this.#remote.stateOf(userId),
     });
     this.explain = createExplainer({ ...parts, settings, engine: () => this.#engine, remote: this.#remote });
+    this.#replaced = new ModulesReplaced({
+      ...background,
+      router,
+      engine: () => this.#engine,
+      restrictions: this.#restrictions,
+      interest: this.#interest,
+      routing: this.#routing,
+      remote: this.#remote,
+      owed: this.#owed,
+      isStopped: () => this.#isStopped,
+    });
     this.#ticker = new Ticker(clock, (now) => this.#tick(now));
   }
 
@@ -337,6 +350,10 @@ class Handler implements PresenceHandler {
   routeUnanswered(): void {
     if (this.#isStopped || this.mode === 'disabled') return;
     this.#routing.begin(this.#unanswered.take(this.#engine));
+  }
+
+  async modulesReplaced(): Promise<void> {
+    if (this.#started !== null && !this.#isStopped && this.mode !== 'disabled') await this.#replaced.run();
   }
 
   removeDevice(userId: UserId, deviceId: DeviceId): void {

@@ -173,6 +173,14 @@ export class RemoteKeeper {
     return { answer, answered: updates.filter(isAnswered), others: updates.filter((update) => !isAnswered(update)) };
   }
 
+  /** Other modules answer from now on: what those before have said counts no more, and strangers are asked about again. */
+  modulesReplaced(): void {
+    this.#answers.clear();
+    if (!this.#options.router.hasCallbacks) return;
+    this.#strangers.askAgain();
+    this.#questions.request();
+  }
+
   /** Goes on releasing users; call it with every tick. */
   release(now: number): void {
     const { engine, isBusy, limits, onReleased, settings } = this.#options;

@@ -28,7 +28,10 @@ export class RoutingQueue {
   #out: ReadonlySet<number> | null = null;
   #isScheduled = false;
   #isStopped = false;
-  /** No module routes. Noted at the start: at a stop the router forgets its modules before the last updates. */
+  /** Called when what waits has been answered, and when what is out has. */
+  #waiters: (() => void)[] = [];
+  #outWaiters: (() => void)[] = [];
+  /** No module routes. Noted at the start and when modules are replaced: at a stop the router forgets its modules before the last updates. */
   #isWithoutModules = false;
   readonly #saver: AnswerSaver;
 
@@ -44,8 +47,22 @@ export class RoutingQueue {
 
   /** The modules are there, if there are any. Routes `updates` of before. */
   begin(updates: readonly PresenceUpdate[]): void {
-    this.#isWithoutModules = !this.#options.router.hasCallbacks;
+    this.modulesReplaced();
     this.add(updates, []);
+  }
+
+  /** There are others, or none. */
+  modulesReplaced(): void {
+    this.#isWithoutModules = !this.#options.router.hasCallbacks;
+  }
+
+  /** Adds updates; resolves when they have been answered, or newer ones of the same users in their place. */
+  ask(updates: readonly PresenceUpdate[]): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+      this.add(updates, []);
+      if (this.size === 0) this.#release();
+    });
   }
 
   add(updates: readonly PresenceUpdate[], pings: readonly PresenceUpdate[]): void {
@@ -88,6 +105,7 @@ export class RoutingQueue {
     this.#isStopped = true;
     this.#waiting.clear();
     this.#waitingPings.clear();
+    this.#release();
     await this.#saver.stop();
   }
 
@@ -97,22 +115,33 @@ export class RoutingQueue {
       const pings = [...this.#waitingPings.values()];
       this.#waiting = new Map();
       this.#waitingPings = new Map();
+      const waiters = this.#waiters;
+      this.#waiters = [];
       const states = batch.map((update) => update.state);
       for (const ping of pings) states.push(ping.state);
       const answer = this.#options.router.getUsersForStates(states);
       if (!(answer instanceof Promise)) {
         this.#take(batch, pings, answer);
+        for (const answered of waiters) answered();
         continue;
       }
+      this.#outWaiters = waiters;
       this.#out = new Set([...batch, ...pings].map(({ uid }) => uid));
       const done = answer
         .then((late) => this.#take(batch, pings, late))
         .finally(() => {
           this.#out = null;
+          for (const answered of this.#outWaiters.splice(0)) answered();
           this.#next();
         });
       inBackground(this.#options, 'routing', done);
     }
+  }
+
+  /** Nobody waits any more. */
+  #release(): void {
+    for (const answered of this.#waiters.splice(0)) answered();
+    for (const answered of this.#outWaiters.splice(0)) answered();
   }
 
   #take(batch: readonly PresenceUpdate[], pings: readonly PresenceUpdate[], answer: RoutingAnswer): void {

@@ -134,6 +134,14 @@ export class Strangers {
     return states;
   }
 
+  /** The routers are to be asked about everybody who is not offline. */
+  askAgain(): void {
+    for (const [server, { users, waiting }] of this.#origins) {
+      for (const [userId, { state }] of users) if (state.state !== 'offline') waiting.add(userId);
+      if (waiting.size > 0) this.#waitingOrigins.add(server);
+    }
+  }
+
   /** Forgets those whose time is over. */
   expire(now: number): void {
     for (const [server, { users }] of this.#origins) {
