@@ -50,6 +50,7 @@ export function formatExplanation({ conclusion, reasons, status }: SentExplanati
 }
 
 function formatMs(ms: number): string {
+  if (ms < 0.1) return '< 0.1 ms';
   return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
 }
 

@@ -34,3 +34,6 @@ export interface Case extends Pair, ExplainParts {
   readonly directory: ExplainDirectory;
   readonly now: number;
 }
+
+/** What nothing in effect has decided yet, so that modules are asked whenever somebody needs to know. */
+export type AskedNow = 'interest' | 'routes' | 'restrictions' | null;

@@ -2,18 +2,18 @@
  * The one sentence that an explanation ends in: what the observer gets, and the reason that counts.
  */
 import { Form, isHidden } from '../core/forms.ts';
-import type { Case } from './explain-case.ts';
+import type { AskedNow, Case } from './explain-case.ts';
 import { describeForm, type ExplainRule, type Reason, shownAs } from './explanation.ts';
 
-/** @param byModulesNow - it is not in effect yet, but what modules say whenever somebody needs to know */
-export function conclude(it: Case, form: Form, reasons: readonly Reason[], byModulesNow: boolean): string {
+/** @param askedNow - what is not in effect, but said by modules whenever somebody needs to know */
+export function conclude(it: Case, form: Form, reasons: readonly Reason[], askedNow: AskedNow): string {
   const { kind, observer, server, settings, target } = it;
   if (settings.mode === 'disabled')
     return `${observer} sees ${target} as offline, like everybody: presence is disabled.`;
   if (observer === target) return `${observer} sees their own presence.`;
   const not = shownAs(form) === 'nothing';
   const why = not ? whyNot(it, reasons) : whySo(it, form, reasons);
-  const later = byModulesNow ? ' That is what modules say now; nothing is in effect yet.' : '';
+  const later = askedNow === null ? '' : ` ${NOT_IN_EFFECT[askedNow]}`;
   if (kind === 'local_user') {
     if (not) return `${observer} does not see the presence of ${target}: ${why}.`;
     if (isHidden(form)) return `${observer} sees ${target} as offline, whatever they do: ${why}.${later}`;
@@ -26,6 +26,12 @@ export function conclude(it: Case, form: Form, reasons: readonly Reason[], byMod
   const what = form === Form.FULL ? `the presence of ${target}` : `${describeForm(form)} of the presence of ${target}`;
   return `${server} is sent ${what}: ${why}.${later}${whatTheyShow(it)}`;
 }
+
+const NOT_IN_EFFECT: Readonly<Record<NonNullable<AskedNow>, string>> = {
+  interest: 'That is what modules say whenever it is asked for; nothing is remembered.',
+  routes: 'That is what modules say now; they are asked again with every update.',
+  restrictions: 'What is kept back is what modules say now: they have not been asked about it yet.',
+};
 
 /** What a server does with it is its own business. */
 function whatTheyShow({ facts, kind, observer, server, target }: Case): string {

@@ -8,7 +8,7 @@ import type { Observer } from '../core/engine-api.ts';
 import { Form, UNKNOWN } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
-import { type Case, type ExplainParts, MAX_ROOMS_NAMED } from './explain-case.ts';
+import { type AskedNow, type Case, type ExplainParts, MAX_ROOMS_NAMED } from './explain-case.ts';
 import { conclude } from './explain-conclusion.ts';
 import {
   interestInEffect,
@@ -68,7 +68,7 @@ async function explain(
 
   const routes = isRouted(pair, examination.routedTo);
   const wants = names(examination.interest ?? [], target);
-  const { form, byModulesNow } = verdict(it, { wants, routes, form: examination.form });
+  const { form, askedNow } = verdict(it, { wants, routes, form: examination.form });
 
   const reasons: Reason[] = [modeReason(it)];
   const add = (...more: readonly (Reason | null)[]): void => {
@@ -99,7 +99,7 @@ async function explain(
     shownAs: shownAs(form),
     hidden: isSeen ? hiddenFields(form) : [],
     status: isSeen ? statusOf(it, form) : null,
-    conclusion: conclude(it, form, reasons, byModulesNow),
+    conclusion: conclude(it, form, reasons, askedNow),
     reasons,
   };
 }
@@ -110,26 +110,33 @@ interface SaidNow {
   readonly form: Form;
 }
 
-/** The form, and whether modules have just decided it, because nothing in effect does. */
-function verdict(it: Case, said: SaidNow): { readonly form: Form; readonly byModulesNow: boolean } {
-  const { engine, facts, isTargetLocal, kind, observer, router, settings, state, target } = it;
-  if (settings.mode === 'disabled') return { form: Form.OFFLINE, byModulesNow: false };
-  if (kind === 'local_user') {
-    const inEffect = engine().formFor(observer, target);
-    if (inEffect === UNKNOWN) return { form: said.form, byModulesNow: true };
-    if ((inEffect & Form.DENIED) === 0) return { form: inEffect, byModulesNow: false };
-    // Nobody has asked about an observer who is not connected: whoever needs to know asks, about all of it.
-    const isAsked = router.hasCallbacks && (facts.connection?.interest ?? null) === null && state !== null;
-    return isAsked && said.wants ? { form: said.form, byModulesNow: true } : { form: Form.DENIED, byModulesNow: false };
-  }
-  const standing = it.federation.standingOf?.(it.server ?? '');
+interface Verdict {
+  readonly form: Form;
+  readonly askedNow: AskedNow;
+}
+
+function verdict(it: Case, said: SaidNow): Verdict {
+  const { engine, facts, kind, observer, router, settings, state, target } = it;
+  if (settings.mode === 'disabled') return { form: Form.OFFLINE, askedNow: null };
+  if (kind !== 'local_user') return verdictOnServer(it, said);
+  const inEffect = engine().formFor(observer, target);
+  if (inEffect === UNKNOWN) return { form: said.form, askedNow: 'restrictions' };
+  if ((inEffect & Form.DENIED) === 0) return { form: inEffect, askedNow: null };
+  // Nobody has asked about an observer who is not connected: whoever needs to know asks, about all of it.
+  const isAsked = router.hasCallbacks && (facts.connection?.interest ?? null) === null && state !== null;
+  return isAsked && said.wants ? { form: said.form, askedNow: 'interest' } : { form: Form.DENIED, askedNow: null };
+}
+
+function verdictOnServer(it: Case, said: SaidNow): Verdict {
+  const { facts, federation, isTargetLocal, server, settings } = it;
+  const standing = federation.standingOf?.(server ?? '');
   const isSent =
     isTargetLocal && settings.mode === 'tracked' && standing?.isOn !== false && standing?.isAllowed !== false;
-  if (!isSent) return { form: Form.DENIED, byModulesNow: false };
+  const shares = facts.sharedWithServer.count > 0;
   // Which servers routers have named is not kept: they are asked about every update, and again when a server was away.
-  if (facts.sharedWithServer.count === 0 && !said.routes) return { form: Form.DENIED, byModulesNow: false };
-  const isKnown = facts.form !== UNKNOWN;
-  return { form: isKnown ? facts.form : said.form, byModulesNow: facts.sharedWithServer.count === 0 || !isKnown };
+  if (!isSent || !(shares || said.routes)) return { form: Form.DENIED, askedNow: null };
+  if (facts.form === UNKNOWN) return { form: said.form, askedNow: 'restrictions' };
+  return { form: facts.form, askedNow: shares ? null : 'routes' };
 }
 
 function statusOf({ now, state, target, engine }: Case, form: Form): Readonly<Record<string, unknown>> {
