@@ -59,6 +59,7 @@ export class CallbackList {
     for (const askAgain of waiting) askAgain();
     this.merged.clear();
     for (const registration of this.registrations) registration.forget(undefined);
+    for (const restrictor of this.restrictors) restrictor.forget();
   }
 
   /** Aborts what is running and waits for it, `timeoutMs` of real time at most. Nothing more is asked: of who must not get presence, what was said last stands. Never rejects. */

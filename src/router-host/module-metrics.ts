@@ -10,6 +10,7 @@ export interface ModuleMetrics {
   readonly dropped: Counter;
   readonly disagreements: Counter;
   readonly remembered: Gauge;
+  readonly rememberedRestrictions: Gauge;
   readonly background: Counter;
   readonly webRequests: Counter;
 }
@@ -46,6 +47,11 @@ export function createModuleMetrics(metrics: Metrics): ModuleMetrics {
     remembered: metrics.gauge({
       name: 'thalamus_module_remembered_interest',
       help: 'User ids in the remembered answers of getInterestedUsers',
+      labelNames: ['module'],
+    }),
+    rememberedRestrictions: metrics.gauge({
+      name: 'thalamus_module_remembered_restrictions',
+      help: 'Ids of sources and observers in the remembered answers of getRestrictions',
       labelNames: ['module'],
     }),
     background: metrics.counter({

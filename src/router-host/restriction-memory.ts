@@ -70,6 +70,11 @@ export class RestrictionMemory {
     return { others: null, observers: forms };
   }
 
+  clear(): void {
+    this.#sources.clear();
+    this.#ids = 0;
+  }
+
   #forget(source: string, remembered: Remembered): void {
     this.#sources.delete(source);
     this.#ids -= costOf(remembered);

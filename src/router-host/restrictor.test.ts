@@ -3,6 +3,8 @@ import { createTestRouter, raise, stateOf } from '../../test/support/host-contex
 import type { Observer } from '../core/engine-api.ts';
 import { Form } from '../core/forms.ts';
 import type { CallbackContext } from '../module/callbacks.ts';
+import { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
+import { CallbackList } from './callback-list.ts';
 import { UNRESTRICTED } from './router-api.ts';
 
 const { FULL, NO_STATUS, OFFLINE, DENIED } = Form;
@@ -139,11 +141,12 @@ describe('a module that fails to say who must not get presence', () => {
 
   it('stands by what it said of everybody', async () => {
     let isBroken = false;
-    const { router } = createTestRouter([
+    const { router, memory } = createTestRouter([
       { getRestrictions: () => (isBroken ? raise(new Error('no')) : { '*': 'deny', '@a:test': null }) },
     ]);
     await router.getRestrictions(U, ['@z:test']);
     isBroken = true;
+    expect(memory.value('thalamus_module_remembered_restrictions', { module: 'a' })).toBe(2);
     expect(router.getRestrictions(U, ['@a:test', '@b:test'])).toEqual({
       others: DENIED,
       observers: new Map([['@a:test', FULL]]),
@@ -184,6 +187,31 @@ describe('a module that fails to say who must not get presence', () => {
       ['not_a_restriction', '"denied"'],
       ['not_an_observer', '"@nobody"'],
     ]);
+  });
+});
+
+describe('a router whose callbacks are exchanged', () => {
+  it('is answered by the new ones, also about what the old ones have not answered yet; those are forgotten', async () => {
+    const { router, memory, context } = createTestRouter([
+      { getRestrictions: (source) => (source === U ? 'deny' : never) },
+    ]);
+    await router.getRestrictions(U, ['@a:test']);
+    const waiting = router.getRestrictions('@v:test', ['@a:test']);
+    const list = new CallbackList();
+    const callbacks = { getRestrictions: () => 'offline' as const };
+    router.register('new', callbacks, DEFAULT_CALLBACK_LIMITS, context, list);
+    await router.exchange(list).stop(0, 'other modules are asked');
+    expect(await waiting).toEqual(everybody(OFFLINE));
+    expect(await router.getRestrictions(U, ['@a:test'])).toEqual(everybody(OFFLINE));
+    expect(memory.value('thalamus_module_remembered_restrictions', { module: 'a' })).toBe(0);
+    expect(memory.value('thalamus_module_remembered_restrictions', { module: 'new' })).toBe(2);
+  });
+
+  it('restricts no more when none of the new ones does', async () => {
+    const { router } = createTestRouter([{ getRestrictions: () => 'deny' }]);
+    router.exchange(new CallbackList());
+    expect(router.restricts).toBe(false);
+    expect(router.getRestrictions(U, ['@a:test'])).toBe(UNRESTRICTED);
   });
 });
 

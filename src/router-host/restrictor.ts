@@ -7,6 +7,7 @@
 import type { RestrictionAnswer } from '../core/engine-api.ts';
 import { Form, UNKNOWN } from '../core/forms.ts';
 import type { RestrictionCallback } from '../module/callbacks.ts';
+import type { Labels } from '../ports/metrics.ts';
 import type { CallbackLimits } from './callback-limits.ts';
 import { type CallbackReport, CallbackRunner } from './callback-runner.ts';
 import { checkRestrictions } from './check-restrictions.ts';
@@ -26,7 +27,9 @@ export class Restrictor {
   readonly #memory = new RestrictionMemory(MAX_REMEMBERED_IDS);
   readonly #otherwise: Form;
   readonly #host: HostContext;
+  readonly #labels: Labels;
   #calls = 0;
+  #shownSize = -1;
   #isStopped = false;
 
   constructor(
@@ -37,6 +40,7 @@ export class Restrictor {
     host: HostContext,
   ) {
     this.#host = host;
+    this.#labels = { module };
     this.#otherwise = limits.onFailure === 'allow' ? Form.FULL : Form.DENIED;
     const rules = { ids, maxEntries: limits.maxEntries, serverName: host.serverName ?? null };
     this.#runner = new CallbackRunner(
@@ -79,6 +83,12 @@ export class Restrictor {
     return this.#memory.size;
   }
 
+  /** All that it said: others are asked from now on. */
+  forget(): void {
+    this.#memory.clear();
+    this.#showSize();
+  }
+
   async stop(timeoutMs: number, reason: string): Promise<void> {
     this.#isStopped = true;
     await this.#runner.stop(timeoutMs, reason);
@@ -87,6 +97,14 @@ export class Restrictor {
   #settle(request: RestrictionRequest, answer: RestrictionAnswer | undefined, call: number): Restrictions {
     if (answer === undefined) return { ...this.#memory.get(request, this.#otherwise), isFinal: false };
     this.#memory.set(request, answer, call);
+    this.#showSize();
     return { ...answer, isFinal: true };
+  }
+
+  /** Mostly an answer is the one before. */
+  #showSize(): void {
+    if (this.#shownSize === this.#memory.size) return;
+    this.#shownSize = this.#memory.size;
+    this.#host.metrics.rememberedRestrictions.set(this.#shownSize, this.#labels);
   }
 }
