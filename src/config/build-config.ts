@@ -73,6 +73,7 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText, environme
       maxPageCount: args.max_page_count ?? null,
     },
     presence: buildPresence(parsed),
+    recordTraffic: buildRecordTraffic(parsed, dir),
     modules: buildModules(parsed),
     registration: { enabled: parsed.enable_registration, sharedSecret },
     rateLimits: {
@@ -107,12 +108,18 @@ export function buildConfig(parsed: ParsedFile, { file, dir, readText, environme
   return { config, errors, warnings };
 }
 
+function buildRecordTraffic({ record_traffic: record }: ParsedFile, dir: string): Config['recordTraffic'] {
+  if (record === undefined) return null;
+  return { path: resolve(dir, record.path), maxSize: record.max_size, keep: record.keep };
+}
+
 function buildPresence({ presence, use_presence, ...file }: ParsedFile): PresenceConfig {
   const enabled = presence.enabled ?? use_presence ?? true;
   const modes = { true: 'tracked', false: 'disabled', untracked: 'untracked' } as const;
   return {
     mode: modes[`${enabled}`],
     includeOfflineUsersOnSync: presence.include_offline_users_on_sync,
+    tellOfflineOnLoss: presence.tell_offline_on_loss,
     lastActiveGranularityMs: presence.last_active_granularity,
     syncOnlineTimeoutMs: presence.sync_online_timeout,
     idleTimeoutMs: presence.idle_timeout,

@@ -18,6 +18,8 @@ export interface Config {
   readonly tls: { readonly certificatePath: string; readonly privateKeyPath: string } | null;
   readonly database: DatabaseConfig;
   readonly presence: PresenceConfig;
+  /** Null: nothing is recorded. */
+  readonly recordTraffic: RecordTrafficConfig | null;
   readonly modules: readonly ModuleConfig[];
   readonly registration: {
     readonly enabled: boolean;
@@ -69,9 +71,19 @@ export interface DatabaseConfig {
   readonly maxPageCount: number | null;
 }
 
+export interface RecordTrafficConfig {
+  /** Absolute. */
+  readonly path: string;
+  /** Of one file, in bytes. */
+  readonly maxSize: number;
+  /** Older files that stay beside it. */
+  readonly keep: number;
+}
+
 export interface PresenceConfig {
   readonly mode: 'tracked' | 'untracked' | 'disabled';
   readonly includeOfflineUsersOnSync: boolean;
+  readonly tellOfflineOnLoss: boolean;
   readonly lastActiveGranularityMs: number;
   readonly syncOnlineTimeoutMs: number;
   readonly idleTimeoutMs: number;

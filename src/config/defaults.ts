@@ -10,6 +10,7 @@ export const DEFAULTS = {
   presence: {
     enabled: true,
     include_offline_users_on_sync: false,
+    tell_offline_on_loss: true,
     last_active_granularity: '1m',
     sync_online_timeout: '30s',
     idle_timeout: '5m',
@@ -23,6 +24,7 @@ export const DEFAULTS = {
     registration: { per_second: 0.17, burst_count: 3 },
   },
   module_callbacks: { timeout: '2s', failures_before_rest: 5, rest: '30s', max_entries: 100_000, on_failure: 'deny' },
+  record_traffic: { path: 'traffic.ndjson', max_size: '50M', keep: 2 },
   max_request_size: '1M',
   log: { level: 'info', format: 'auto' },
   limits: {

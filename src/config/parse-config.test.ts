@@ -54,6 +54,7 @@ describe('parseConfig', () => {
       presence: {
         mode: 'tracked',
         includeOfflineUsersOnSync: false,
+        tellOfflineOnLoss: true,
         lastActiveGranularityMs: 60_000,
         syncOnlineTimeoutMs: 30_000,
         idleTimeoutMs: 300_000,
@@ -235,6 +236,7 @@ describe('presence', () => {
     });
     expect(presenceOf('presence: {enabled: no}').mode).toBe('disabled');
     expect(presenceOf('presence: {include_offline_users_on_sync: Yes}').includeOfflineUsersOnSync).toBe(true);
+    expect(presenceOf('presence: {tell_offline_on_loss: no}').tellOfflineOnLoss).toBe(false);
   });
 
   it('warns of a grace that rate-limited syncs cannot keep up with', () => {

@@ -54,6 +54,10 @@ export function createPresenceMetrics(metrics: Metrics, gauges: PresenceGauges):
     name: 'thalamus_presence_snapshots',
     help: 'Syncs answered with everybody visible: initial, full state, or asked for by a module',
   });
+  const forgotten = metrics.counter({
+    name: 'thalamus_presence_restrictions_forgotten',
+    help: 'Users about whom modules are asked again who must not get what, because answers about others took the room',
+  });
   const fanout = metrics.histogram({
     name: 'thalamus_fanout',
     help: 'Connected observers told about one update by default routing and interest',
@@ -81,6 +85,7 @@ export function createPresenceMetrics(metrics: Metrics, gauges: PresenceGauges):
       addToReference(counters);
       if (counters.inboxOverflows > 0) overflows.inc({}, counters.inboxOverflows);
       if (counters.snapshots > 0) snapshots.inc({}, counters.snapshots);
+      if (counters.restrictionsEvicted > 0) forgotten.inc({}, counters.restrictionsEvicted);
     },
     observeFanout: (pairs, updates) => {
       for (let index = 0; index < updates; index++) fanout.observe(pairs / updates);
@@ -152,5 +157,20 @@ function registerGauges(metrics: Metrics, gauges: PresenceGauges): void {
     gauges.routingQueue,
   );
   gauge('thalamus_presence_strangers', 'Users of other servers whom nobody here can see yet', gauges.strangers);
+  ofEngine(
+    'thalamus_presence_restrictions',
+    'restrictions',
+    'Pairs of a user and an observer of whom modules have said what is kept back',
+  );
+  ofEngine(
+    'thalamus_presence_withheld',
+    'withheld',
+    'Pairs of whom modules have not said it, and from whose observer something is withheld until they do',
+  );
+  gauge(
+    'thalamus_presence_restriction_questions',
+    'Users about whom modules are being asked who must not get what, or are to be',
+    gauges.restrictionQuestions,
+  );
   gauge('thalamus_presence_event_bodies', 'Serialised events kept for reuse', gauges.eventBodies);
 }

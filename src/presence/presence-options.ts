@@ -9,6 +9,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import type { PresenceStore } from '../ports/presence-store.ts';
 import type { RoomDirectory } from '../ports/room-directory.ts';
+import type { TrafficTap } from '../ports/traffic-tap.ts';
 import type { Router } from '../router-host/index.ts';
 
 export interface PresenceSettings {
@@ -18,6 +19,8 @@ export interface PresenceSettings {
   readonly limits: EngineLimits;
   /** `exclude_rooms_from_presence`. */
   readonly excludedRooms: ReadonlySet<RoomId>;
+  /** `presence.tell_offline_on_loss`. @default true */
+  readonly tellsLoss?: boolean;
   /** `presence.max_status_msg_bytes`, for what modules set; clients' are checked where they come in. */
   readonly maxStatusMsgBytes: number;
   /** `experimental_features.msc3026_enabled`. */
@@ -51,6 +54,8 @@ export interface PresenceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Hears who is told of whom. @default nobody does, which costs nothing */
+  readonly tap?: TrafficTap | null;
   /** When a turn closes: calls `fn` after what is under way. Tests give `queueMicrotask`. @default setImmediate */
   readonly schedule?: (fn: () => void) => unknown;
 }

@@ -4,6 +4,7 @@
 import type { FederationConfig } from '../config/config.ts';
 import type { PresenceTimers } from '../core/engine-api.ts';
 import type { FederationTransport } from '../ports/federation-transport.ts';
+import type { TrafficTap } from '../ports/traffic-tap.ts';
 import { createPresenceHandler, DEFAULT_TIMERS, type PresenceHandler, type RemoteLimits } from '../presence/index.ts';
 import type { Router } from '../router-host/index.ts';
 import type { Homeserver } from './build-homeserver.ts';
@@ -19,6 +20,7 @@ export async function startPresence(
   homeserver: Homeserver,
   router: Router,
   federation: FederationTransport,
+  tap: TrafficTap | null,
 ): Promise<PresenceHandler> {
   const { clock, config, logger, metrics, overrides, releases } = foundation;
   const settings = config.presence;
@@ -39,6 +41,7 @@ export async function startPresence(
         maxRoutedPerUser: config.limits.maxRoutedUsersPerUpdate,
       },
       excludedRooms: new Set(settings.excludedRooms),
+      tellsLoss: settings.tellOfflineOnLoss,
       maxStatusMsgBytes: settings.maxStatusMsgBytes,
       busyEnabled: settings.busyEnabled,
       ...(config.federation === null ? {} : { remote: remoteLimits(config.federation.presence) }),
@@ -51,6 +54,7 @@ export async function startPresence(
       clock,
       logger,
       metrics,
+      tap,
     },
   );
   releases.add('presence', () => presence.stop(), STOP_TIMEOUT_MS);

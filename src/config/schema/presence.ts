@@ -25,6 +25,11 @@ export const presence = section({
     description: 'Whether an initial or full-state sync also lists users who are offline.',
     example: false,
   }),
+  tell_offline_on_loss: flag().prefault(defaults.tell_offline_on_loss).meta({
+    description:
+      'Whether somebody who goes out of sight of a user or a server, by leaving the last common room or because of a module, is told to them as offline, once. Without it, clients go on to show what they were told last.',
+    example: true,
+  }),
   last_active_granularity: duration().prefault(defaults.last_active_granularity).meta({
     description: 'For how long after an activity a user counts as currently active.',
     example: '1m',
