@@ -83,7 +83,7 @@ describe('the description', () => {
     ajv.addVocabulary(['components']);
     const { components } = server.description;
     const text = JSON.stringify(server.description);
-    const references = new Set(X);
+    const references = new Set([...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, reference = '']) => reference));
     expect(references.size).toBeGreaterThan(5);
     for (const reference of references)
       expect(() => ajv.compile({ $ref: reference, components } as AnySchema)).not.toThrow();
