@@ -21,6 +21,7 @@ import { type AdminApi, prepareAdmin } from './start-admin.ts';
 import { prepareFederation } from './start-federation.ts';
 import { startHttp } from './start-http.ts';
 import { startPresence } from './start-presence.ts';
+import { startRecording } from './start-recording.ts';
 
 /** What is let go of without saving, last taken first, by `abandon`. */
 interface Crashable {
@@ -47,7 +48,8 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     const watchdog = overrides.clock === undefined ? { fd: 1, pretty: isPrettyFormat(config.log.format) } : null;
     const host = new ModuleHost({ clock, logger, metrics, watchdog });
     const federation = prepareFederation(foundation, storage, homeserver);
-    const presence = await startPresence(foundation, storage, homeserver, host.router, federation.transport);
+    const traffic = await startRecording(foundation);
+    const presence = await startPresence(foundation, storage, homeserver, host.router, federation.transport, traffic);
     await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
     presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);

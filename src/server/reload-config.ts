@@ -25,6 +25,7 @@ const BUILT_ON = {
   listeners: 'listeners',
   database: 'database',
   presence: 'presence',
+  recordTraffic: 'record_traffic',
   modules: 'modules',
   registration: 'registration',
   limits: 'limits',

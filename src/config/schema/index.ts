@@ -13,6 +13,7 @@ import { moduleKeys } from './modules.ts';
 import { presenceKeys } from './presence.ts';
 import { serverKeys } from './server.ts';
 import { storageKeys } from './storage.ts';
+import { trafficKeys } from './traffic.ts';
 
 const experimentalKeys = {
   experimental_features: section({
@@ -29,6 +30,7 @@ export const SCHEMA_PARTS = [
   { title: 'Storage', keys: storageKeys },
   { title: 'Presence', keys: presenceKeys },
   { title: 'Modules', keys: moduleKeys },
+  { title: 'Recorded traffic', keys: trafficKeys },
   { title: 'Accounts and limits', keys: accountKeys },
   { title: 'Admin API', keys: adminKeys },
   { title: 'Experiments', keys: experimentalKeys },
@@ -42,6 +44,7 @@ export const configSchema = section({
   ...storageKeys,
   ...presenceKeys,
   ...moduleKeys,
+  ...trafficKeys,
   ...accountKeys,
   ...adminKeys,
   ...experimentalKeys,
