@@ -21,6 +21,8 @@ export class CallbackList {
   /** Asks again, for each answer that is waited for. */
   readonly #waiting = new Set<() => void>();
   isFinal = false;
+  /** Its modules are still to come, and whether they restrict is not known: until it is, everything is kept back. */
+  isAwaited = false;
 
   get deadlineMs(): number {
     return this.registrations.reduce((longest, { limits }) => Math.max(longest, limits.timeoutMs), 0);

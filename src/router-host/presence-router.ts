@@ -41,7 +41,8 @@ export class PresenceRouter implements Router {
   }
 
   get restricts(): boolean {
-    return this.#list.isFinal && this.#list.restrictors.length > 0;
+    const { isFinal, isAwaited, restrictors } = this.#list;
+    return isFinal ? restrictors.length > 0 : isAwaited;
   }
 
   get deadlineMs(): number {
@@ -63,6 +64,11 @@ export class PresenceRouter implements Router {
   /** The list is final: from now on modules are asked. */
   seal(): void {
     this.#list.isFinal = true;
+  }
+
+  /** Modules are to come, by `exchange`. Until then, `restricts`, and what `getRestrictions` is asked waits for them. */
+  awaitModules(): void {
+    this.#list.isAwaited = true;
   }
 
   /** From now on these are asked, also about what the ones before have not answered yet. Returns those before, for the caller to stop. */
@@ -98,6 +104,8 @@ export class PresenceRouter implements Router {
   getRestrictions(source: UserId, observers: readonly Observer[]): Restrictions | Promise<Restrictions> {
     if (!this.restricts) return UNRESTRICTED;
     const list = this.#list;
+    // Only modules that are not constructed yet could say.
+    if (!list.isFinal) return list.untilReplaced(never(), () => this.getRestrictions(source, observers));
     const answer = list.askRestrictions({ source, observers: Object.freeze(observers.slice()) });
     return answer instanceof Promise
       ? list.untilReplaced(answer, () => this.getRestrictions(source, observers))
@@ -181,4 +189,8 @@ export class PresenceRouter implements Router {
     merged.set(userId, { parts, interest });
     return interest;
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }

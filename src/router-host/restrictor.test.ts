@@ -1,10 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createTestRouter, raise, stateOf } from '../../test/support/host-context.ts';
+import { createTestHost, createTestRouter, raise, stateOf } from '../../test/support/host-context.ts';
 import type { Observer } from '../core/engine-api.ts';
 import { Form } from '../core/forms.ts';
 import type { CallbackContext } from '../module/callbacks.ts';
 import { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
 import { CallbackList } from './callback-list.ts';
+import { PresenceRouter } from './presence-router.ts';
 import { UNRESTRICTED } from './router-api.ts';
 
 const { FULL, NO_STATUS, OFFLINE, DENIED } = Form;
@@ -187,6 +188,30 @@ describe('a module that fails to say who must not get presence', () => {
       ['not_a_restriction', '"denied"'],
       ['not_an_observer', '"@nobody"'],
     ]);
+  });
+});
+
+describe('a router whose modules are still to be constructed', () => {
+  it('has everything kept back until they are, and then answers for them', async () => {
+    for (const callbacks of [{ getRestrictions: () => 'offline' as const }, {}]) {
+      const { context, clock } = createTestHost();
+      const router = new PresenceRouter(context);
+      expect(router.restricts).toBe(false);
+      router.awaitModules();
+      expect(router.restricts).toBe(true);
+      const answered = vi.fn<(answer: unknown) => void>();
+      const asking = (async () => answered(await router.getRestrictions(U, ['@a:test'])))();
+      await clock.settle();
+      expect(answered).not.toHaveBeenCalled();
+
+      const list = new CallbackList();
+      const restricts = 'getRestrictions' in callbacks;
+      if (restricts) router.register('a', callbacks, DEFAULT_CALLBACK_LIMITS, context, list);
+      router.exchange(list);
+      await asking;
+      expect(router.restricts).toBe(restricts);
+      expect(answered.mock.calls).toEqual([[restricts ? everybody(OFFLINE) : UNRESTRICTED]]);
+    }
   });
 });
 

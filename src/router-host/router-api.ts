@@ -25,7 +25,10 @@ export interface Router {
   /** False until a module has registered the pair; then nobody needs to be asked about routes and interest. Final once modules are constructed. */
   readonly hasCallbacks: boolean;
 
-  /** Whether a module restricts. Final once modules are constructed, and still so when they are stopped: nothing is given away then. */
+  /**
+   * Whether a module restricts, or may, as long as modules are still to be constructed: then nobody knows yet. Still so when modules are
+   * stopped: nothing is given away then.
+   */
   readonly restricts: boolean;
 
   /**
