@@ -87,13 +87,16 @@ export class RestrictionKeeper {
     if (this.#options.router.restricts && !this.#isRestricting) this.#restrict(true);
   }
 
+  /** The first modules are constructed. If none restricts, what was kept back until then, because one might have, is given. */
+  modulesConstructed(): void {
+    const { restricts } = this.#options.router;
+    if (restricts !== this.#isRestricting) this.#restrict(restricts);
+  }
+
   /** Other modules answer from now on: what those before have said stands until they have. Resolves when all are asked. */
   async modulesReplaced(): Promise<void> {
     const { restricts } = this.#options.router;
-    if (restricts !== this.#isRestricting) {
-      this.#restrict(restricts);
-      this.#isNew = restricts;
-    }
+    if (restricts !== this.#isRestricting) this.#restrict(restricts);
     this.#questions.distrust();
     if (restricts) await this.#beginPass();
   }
@@ -145,6 +148,7 @@ export class RestrictionKeeper {
   #restrict(isRestricting: boolean): void {
     // First, because delivering looks.
     this.#isRestricting = isRestricting;
+    this.#isNew = isRestricting;
     const { deliver, engine } = this.#options;
     deliver(engine().setRestricting(isRestricting));
   }
