@@ -349,7 +349,9 @@ class Handler implements PresenceHandler {
 
   routeUnanswered(): void {
     if (this.#isStopped || this.mode === 'disabled') return;
-    this.#routing.begin(this.#unanswered.take(this.#engine));
+    const engine = this.#engine;
+    this.#restrictions.modulesConstructed();
+    this.#routing.begin(this.#unanswered.take(engine));
   }
 
   async modulesReplaced(): Promise<void> {

@@ -10,10 +10,12 @@ import type { HttpServer } from '../http/http-server.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
 import { ModuleHost } from '../router-host/index.ts';
 import { buildHomeserver } from './build-homeserver.ts';
-import { constructModules } from './construct-modules.ts';
+import { constructModules, createModuleServices } from './construct-modules.ts';
 import { createFoundation } from './foundation.ts';
 import { loadConfiguredModules } from './load-configured-modules.ts';
 import { moduleCacheDir } from './module-cache-dir.ts';
+import { ModuleReloader } from './module-reloader.ts';
+import { ModulesError } from './modules-error.ts';
 import { openStorage } from './open-storage.ts';
 import { applyReload } from './reload-config.ts';
 import type { Server, ServerOverrides } from './server.ts';
@@ -36,32 +38,60 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
   const limits = createRateLimits(config.rateLimits, clock);
   const open: Crashable = { http: null, database: null };
   let current = config;
+  let moduleFiles: readonly string[] = [];
+  let reloader: ModuleReloader | null = null;
   let admin: AdminApi | null = null;
 
   async function openAll(): Promise<void> {
     admin = prepareAdmin(foundation);
-    const modules = await loadConfiguredModules(config, moduleCacheDir(config, overrides));
+    const cacheDir = moduleCacheDir(config, overrides);
+    const noteFiles = (files: readonly string[]): void => {
+      moduleFiles = files;
+    };
+    const modules = await loadConfiguredModules(config, cacheDir, noteFiles);
     const storage = openStorage(config.database, logger, releases);
     open.database = storage.database;
     const homeserver = await buildHomeserver(foundation, storage);
     // A clock that a test moves knows nothing of a process that is held up.
     const watchdog = overrides.clock === undefined ? { fd: 1, pretty: isPrettyFormat(config.log.format) } : null;
     const host = new ModuleHost({ clock, logger, metrics, watchdog });
+    // What they keep back must not have left before they are constructed.
+    if (modules.length > 0) host.router.awaitModules();
     const federation = prepareFederation(foundation, storage, homeserver);
     const traffic = await startRecording(foundation);
     const presence = await startPresence(foundation, storage, homeserver, host.router, federation.transport, traffic);
-    await constructModules(foundation, host, modules, { presence, accounts: homeserver.accounts });
+    const services = createModuleServices(foundation, { presence, accounts: homeserver.accounts });
+    await constructModules(foundation, host, modules, services);
+    reloader = new ModuleReloader({
+      config: () => current,
+      cacheDir,
+      host,
+      services,
+      presence,
+      noteFiles,
+      logger,
+      metrics,
+    });
     presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);
     const otherRoutes = [...federationRoutes, ...(admin?.routes({ presence, homeserver, modules: host }) ?? [])];
     open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, otherRoutes });
   }
 
+  const reloadModules: Server['reloadModules'] = async () => {
+    if (reloader === null) throw new ModulesError([new Error('the server is not running')]);
+    return reloader.reload();
+  };
+
   return {
     logger,
     get addresses() {
       return open.http?.addresses ?? [];
     },
+    get moduleFiles() {
+      return moduleFiles;
+    },
+    reloadModules,
     start: async () => {
       try {
         await openAll();
@@ -72,6 +102,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
       logger.info({ serverName: config.serverName }, 'server started');
     },
     stop: async () => {
+      reloader = null;
       await releases.releaseAll();
       open.http = null;
       logger.info({}, 'server stopped');
