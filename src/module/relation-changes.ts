@@ -59,8 +59,9 @@ export class RelationChanges {
     this.#restricted = new Set();
     this.#snapshots = new Set();
     const api = this.#api;
-    if (this.#restricts) inform(restricted, (sources) => api.invalidateRestrictions(sources));
+    // Observers first: who is gained waits for the restrictions, and who is lost is lost already.
     inform(observers, (users) => api.invalidateInterestedUsers(users));
+    if (this.#restricts) inform(restricted, (sources) => api.invalidateRestrictions(sources));
     if (routed.size > 0) api.invalidateUsersForStates(routed);
     if (snapshots.size === 0) return;
     background(api, () => api.sendLocalOnlinePresenceTo(snapshots));

@@ -305,10 +305,10 @@ describe('a relation that is the only one', () => {
     const it = relate([], { only: true });
     it.relation.add(ALICE, BOB);
     await Promise.resolve();
-    expect(it.told.splice(0)).toEqual([`restrictions ${BOB}`, `observers ${ALICE}`]);
+    expect(it.told.splice(0)).toEqual([`observers ${ALICE}`, `restrictions ${BOB}`]);
     it.relation.add(WALL, PRESENCE_ALL_USERS);
     await Promise.resolve();
-    expect(it.told).toEqual(['restrictions all', `observers ${WALL}`]);
+    expect(it.told).toEqual([`observers ${WALL}`, 'restrictions all']);
   });
 
   it('is not, unless it says so', () => {
