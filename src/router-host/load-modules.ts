@@ -13,6 +13,7 @@ import { ModuleLoadError } from './errors.ts';
 import { describeEntry, type ModuleEntry, splitSpecifier } from './module-entry.ts';
 import { type PreparedModule, prepareModule } from './prepare-module.ts';
 import { createModuleImporter, type ModuleImporter, type ModuleImporterOptions } from './module-importer.ts';
+import { whereThrown } from './where-thrown.ts';
 import { within } from './within.ts';
 
 export interface LoadModulesOptions extends ModuleImporterOptions {
@@ -31,6 +32,8 @@ export interface LoadedModules {
   readonly modules: readonly LoadedModule[];
   /** `ConfigError`: exit code 2; `ModuleLoadError`: 3. If there are both, 2 is the better answer. */
   readonly problems: readonly (ConfigError | ModuleLoadError)[];
+  /** Absolute paths of the files read, also of those with problems, and of those that are not there. Without packages. */
+  readonly files: readonly string[];
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -45,7 +48,7 @@ export async function loadModules(
 ): Promise<LoadedModules> {
   const problems: (ConfigError | ModuleLoadError)[] = [];
   const modules: LoadedModule[] = [];
-  if (entries.length === 0) return { modules, problems };
+  if (entries.length === 0) return { modules, problems, files: [] };
 
   const importer = await createModuleImporter(options);
   for (const [index, entry] of entries.entries()) {
@@ -57,7 +60,7 @@ export async function loadModules(
       problems.push(error);
     }
   }
-  return { modules, problems };
+  return { modules, problems, files: [...importer.files] };
 }
 
 async function loadModule(
@@ -75,7 +78,7 @@ async function loadModule(
     exported = await within(importer.import(file), timeoutMs, 'the import');
   } catch (thrown) {
     const cause = toPlainError(thrown);
-    const message = `${where}: ${file} could not be imported: ${explainImport(cause.message, file)}`;
+    const message = `${where}: ${file} could not be imported: ${explainImport(cause, file)}`;
     throw new ModuleLoadError(entry.module, 'import_failed', message, { cause });
   }
 
@@ -84,9 +87,11 @@ async function loadModule(
 }
 
 /** The loader's message on one line: what is wrong, where, and in which file if it is another one. */
-function explainImport(message: string, file: string): string {
-  const [text = '', stack = ''] = message.split(/\n\s*Require stack:/);
-  const [what = '', where = ''] = text.split('\n').flatMap((line) => line.trim() || []);
+function explainImport(cause: Error, file: string): string {
+  const [text = '', stack = ''] = cause.message.split(/\n\s*Require stack:/);
+  const [what = '', where = stack === '' ? (whereThrown(cause) ?? '') : ''] = text
+    .split('\n')
+    .flatMap((line) => line.trim() || []);
   const [, importer] = /^\s*- (.+)/.exec(stack) ?? [];
   return [
     what,

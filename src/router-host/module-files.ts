@@ -67,7 +67,10 @@ export class ModuleFiles {
   /** The file that a specifier means for whoever stands at the path `from`, or null. */
   resolve(specifier: string, from: string): string | null {
     const resolved = this.#jitiAt(from).esmResolve(specifier, { try: true });
-    if (resolved === undefined) return null;
+    if (resolved === undefined) {
+      if (isPath(specifier)) this.#read.add(resolve(dirname(from), specifier));
+      return null;
+    }
     return resolved.startsWith('file:') ? fileURLToPath(resolved) : resolved;
   }
 
@@ -179,7 +182,7 @@ export class ModuleFiles {
       const found = locate();
       return found.startsWith('file:') ? fileURLToPath(found) : found;
     } catch (error) {
-      if (/^\.{0,2}\//.test(specifier)) this.#read.add(resolve(dirname(from.file), specifier));
+      if (isPath(specifier)) this.#read.add(resolve(dirname(from.file), specifier));
       throw error;
     }
   }
@@ -193,6 +196,10 @@ export class ModuleFiles {
   #jitiAt(file: string): Jiti {
     return this.#options.createJiti(file, this.#options.jitiOptions);
   }
+}
+
+function isPath(specifier: string): boolean {
+  return /^\.{0,2}\//.test(specifier);
 }
 
 /** Whether `source` goes on only after `other`, because it imports it, or something that does. */

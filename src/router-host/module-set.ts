@@ -18,6 +18,7 @@ import type { ModuleServices, PresenceOperations } from './module-services.ts';
 import { CALLBACK_NAMES, unregistered } from './near-misses.ts';
 import type { PresenceRouter } from './presence-router.ts';
 import { WebResources } from './web-resources.ts';
+import { whereThrown } from './where-thrown.ts';
 import { within } from './within.ts';
 
 export interface ModuleSetOptions {
@@ -134,7 +135,12 @@ export class ModuleSet {
     } catch (thrown) {
       if (halfPair === undefined) {
         const cause = toPlainError(thrown);
-        fail('construction_failed', `could not be constructed: ${cause.message}`, cause);
+        const at = whereThrown(cause);
+        fail(
+          'construction_failed',
+          `could not be constructed: ${cause.message}${at === null ? '' : ` at ${at}`}`,
+          cause,
+        );
       }
     } finally {
       isConstructing = false;

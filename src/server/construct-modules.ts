@@ -6,25 +6,33 @@ import type { Accounts } from '../homeserver/accounts/index.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 import type { PresenceHandler } from '../presence/index.ts';
-import type { AccountLookups, LoadedModule, ModuleHost } from '../router-host/index.ts';
+import type { AccountLookups, LoadedModule, ModuleHost, ModuleServices } from '../router-host/index.ts';
 import type { Foundation } from './foundation.ts';
 
 /** @throws ModuleLoadError for the first module that cannot be constructed */
 export async function constructModules(
-  { config, releases }: Foundation,
+  { releases }: Foundation,
   host: ModuleHost,
   modules: readonly LoadedModule[],
-  services: { readonly presence: PresenceHandler; readonly accounts: Accounts },
+  services: ModuleServices,
 ): Promise<void> {
   releases.add('modules', () => host.stop(), STOP_TIMEOUT_MS);
-  await host.construct(modules, {
+  await host.construct(modules, services);
+}
+
+/** What modules are given of the server: those of the start, and those that are loaded later. */
+export function createModuleServices(
+  { config }: Foundation,
+  { presence, accounts }: { readonly presence: PresenceHandler; readonly accounts: Accounts },
+): ModuleServices {
+  return {
     serverName: config.serverName,
     publicBaseurl: config.publicBaseurl,
     workerName: null,
     runsBackgroundTasks: true,
-    presence: services.presence,
-    accounts: createAccountLookups(services.accounts, config.serverName),
-  });
+    presence,
+    accounts: createAccountLookups(accounts, config.serverName),
+  };
 }
 
 /** Each module has its own, shorter, time inside the host. */

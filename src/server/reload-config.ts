@@ -26,7 +26,6 @@ const BUILT_ON = {
   database: 'database',
   presence: 'presence',
   recordTraffic: 'record_traffic',
-  modules: 'modules',
   registration: 'registration',
   limits: 'limits',
   serveServerWellknown: 'serve_server_wellknown',

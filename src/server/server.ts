@@ -38,6 +38,20 @@ export interface ReloadReport {
   readonly needRestart: readonly string[];
 }
 
+/** What runs from now on, in the order of the configuration. */
+export interface ModulesReloadReport {
+  readonly modules: readonly {
+    /** What logs and metrics call it. */
+    readonly name: string;
+    /** As the configuration spells it. */
+    readonly module: string;
+    /** Where it was found. */
+    readonly file: string;
+  }[];
+  /** Until the new ones were asked, in ms. */
+  readonly tookMs: number;
+}
+
 export interface Server {
   /**
    * Opens the database, constructs the modules, restores presence, then listens. When anything fails, everything is let go of.
@@ -55,6 +69,15 @@ export interface Server {
    * @throws ConfigError for TLS files and the admin token's; then everything stays as it is
    */
   reload(config: Config): ReloadReport;
+  /**
+   * Loads the modules of the configuration that was read last, with all their files, and puts them in the place of those that run. Resolves
+   * when what differs in who sees whom is delivered. Asked for while one is under way, there is one more after it.
+   *
+   * @throws ModulesError that says what is wrong: those that run stay
+   */
+  reloadModules(): Promise<ModulesReloadReport>;
+  /** Absolute paths of the files that modules were read from last, in good order or not. Without packages. */
+  readonly moduleFiles: readonly string[];
   readonly logger: Logger;
   /** Empty before `start` and after `stop`. */
   readonly addresses: readonly ServerAddress[];

@@ -313,6 +313,6 @@ describe('several entries', () => {
   });
 
   it('touches nothing when there are none', async () => {
-    expect(await load()).toEqual({ modules: [], problems: [] });
+    expect(await load()).toEqual({ modules: [], problems: [], files: [] });
   });
 });
