@@ -54,9 +54,10 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     .summary('start the server')
     .description(
       'Starts the server and runs until it is told to stop (Ctrl-C, or SIGTERM). Without -c it takes ./thalamus.yaml, and writes one ' +
-        'to try things out if there is none. SIGHUP reads log level, rate limits and TLS files again.',
+        'to try things out if there is none. SIGHUP reads log level, rate limits, TLS files and the modules again.',
     )
     .option('-c, --config <file>', 'the configuration file')
+    .option('-w, --watch', 'for authors of modules: take over each change of the configuration and of modules at once')
     .action(async (options: StartOptions) => {
       done(await start(options, terminal));
     });

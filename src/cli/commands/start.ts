@@ -5,17 +5,19 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { loadConfig } from '../../config/load-config.ts';
 import type { LoadedConfig } from '../../config/parse-config.ts';
-import { formatPath, formatProblem } from '../../config/problems.ts';
 import { createServer } from '../../server/create-server.ts';
 import type { Server } from '../../server/server.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { explainFailure } from '../explain-failure.ts';
 import { DEFAULT_CONFIG_FILE, nextSteps, writeFirstConfig } from '../first-run.ts';
 import { endAtTheLatest, watchProcess } from '../process-events.ts';
+import { logWarnings, reload } from '../reload.ts';
 import type { Terminal } from '../terminal.ts';
+import { FileWatch } from '../watch-files.ts';
 
 export interface StartOptions {
   readonly config?: string;
+  readonly watch?: boolean;
 }
 
 /** After a stop, how long something may keep the process alive that should not. */
@@ -47,9 +49,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   // Before the start, so that a signal in the middle of it ends in good order, too.
   using events = watchProcess({
     logger: server.logger,
-    reload: () => {
-      reload(server, fileName);
-    },
+    reload: () => void reload(server, fileName),
   });
   try {
     await server.start();
@@ -57,42 +57,31 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
     return fail(error);
   }
   if (isFirstRun) terminal.print(nextSteps(baseUrlOf(server), file));
+  const watch = options.watch === true ? watchFiles(server, fileName, file, terminal) : null;
   const exitCode = await events.ended;
+  watch?.[Symbol.dispose]();
   await server.stop();
   endAtTheLatest(exitCode, LEFTOVER_GRACE_MS);
   return exitCode;
 }
 
-function logWarnings({ fileName, warnings }: LoadedConfig, { logger }: Server): void {
-  for (const warning of warnings) {
-    logger.warn(
-      {
-        where: formatProblem(fileName, { ...warning, path: [], message: '' }).replace(/: $/, ''),
-        key: formatPath(warning.path),
-        warning: warning.message,
-      },
-      'configuration',
-    );
+/** For authors: each change of the configuration or of a module's files is taken over, and said in one line. */
+function watchFiles(server: Server, fileName: string, file: string, terminal: Terminal): Disposable {
+  const watched = (): readonly string[] => [file, ...server.moduleFiles];
+  const watch = new FileWatch(() => void takeOver());
+  async function takeOver(): Promise<void> {
+    const outcome = await reload(server, fileName);
+    watch.watch(watched());
+    if (outcome.isDone) {
+      const { modules, tookMs } = outcome.report;
+      const names = modules.map(({ module }) => module).join(', ');
+      terminal.complain(`thalamus: reloaded ${names === '' ? 'the configuration' : names} (${tookMs} ms)`);
+    } else for (const line of outcome.lines) terminal.complain(`thalamus: not reloaded: ${line}`);
   }
-}
-
-/** Takes over what can be taken over. When anything is wrong with the file, everything stays as it is. */
-function reload(server: Server, fileName: string): void {
-  const { logger } = server;
-  let loaded: LoadedConfig | null = null;
-  try {
-    loaded = loadConfig(fileName);
-    logWarnings(loaded, server);
-    const { reloaded, needRestart } = server.reload(loaded.config);
-    logger.info(
-      { reloaded },
-      reloaded.length === 0 ? 'configuration read again: nothing new to take over' : 'configuration read again',
-    );
-    if (needRestart.length > 0) logger.warn({ needRestart }, 'changes that take effect at the next start');
-  } catch (error) {
-    const { lines } = explainFailure(error, loaded);
-    logger.error({ problems: lines }, 'the configuration was not read again: the one before stays');
-  }
+  watch.watch(watched());
+  const count = server.moduleFiles.length;
+  terminal.complain(`thalamus: watching ${file} and ${count} ${count === 1 ? 'file' : 'files'} of modules`);
+  return watch;
 }
 
 function baseUrlOf(server: Server): string {
