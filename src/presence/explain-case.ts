@@ -17,7 +17,7 @@ export interface ExplainParts {
   readonly engine: () => PresenceEngine;
   readonly router: Pick<Router, 'hasCallbacks' | 'restricts' | 'examine'>;
   readonly federation: FederationTransport;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly remote: Pick<RemoteKeeper, 'standingOf'>;
 }
 

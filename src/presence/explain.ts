@@ -1,21 +1,21 @@
 /**
  * Why an observer does, or does not, see a target's presence: what is in effect, what the modules say now, and what comes of it.
  *
- * Nothing changes by it: the engine is only read, the modules are asked without a trace. What is in effect is decided by the engine's own
- * function; what modules say now counts only where every path would ask them, too, because nothing is in effect yet.
+ * Nothing changes by it: the engine is only read, the modules are asked without a trace. The verdict is that of the functions which every
+ * path uses; what modules say now counts only where those would ask them, too, because nothing is in effect yet.
  */
 import type { Observer } from '../core/engine-api.ts';
 import { Form, UNKNOWN } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { type AskedNow, type Case, type ExplainParts, MAX_ROOMS_NAMED } from './explain-case.ts';
+import type { Interest, Restrictions } from '../router-host/index.ts';
 import { conclude } from './explain-conclusion.ts';
 import {
   interestInEffect,
   isRouted,
   keptAnswer,
   moduleReasons,
-  names,
   type Pair,
   restrictionInEffect,
   restrictionReasons,
@@ -32,6 +32,7 @@ import {
   shownAs,
 } from './explanation.ts';
 import { formatStatus } from './format-presence.ts';
+import { StatusReader } from './status-reader.ts';
 
 /** The function that answers; see `PresenceHandler.explain`. */
 export function createExplainer(parts: ExplainParts) {
@@ -67,8 +68,7 @@ async function explain(
   const it: Case = { ...pair, ...parts, kind, isTargetLocal, facts, state, directory, now };
 
   const routes = isRouted(pair, examination.routedTo);
-  const wants = names(examination.interest ?? [], target);
-  const { form, askedNow } = verdict(it, { wants, routes, form: examination.form });
+  const { form, askedNow } = await verdict(it, { interest: examination.interest, routes, form: examination.form });
 
   const reasons: Reason[] = [modeReason(it)];
   const add = (...more: readonly (Reason | null)[]): void => {
@@ -105,7 +105,7 @@ async function explain(
 }
 
 interface SaidNow {
-  readonly wants: boolean;
+  readonly interest: Interest | null;
   readonly routes: boolean;
   readonly form: Form;
 }
@@ -115,16 +115,36 @@ interface Verdict {
   readonly askedNow: AskedNow;
 }
 
-function verdict(it: Case, said: SaidNow): Verdict {
-  const { engine, facts, kind, observer, router, settings, state, target } = it;
+async function verdict(it: Case, said: SaidNow): Promise<Verdict> {
+  const { clock, engine, kind, observer, router, settings, state, target } = it;
   if (settings.mode === 'disabled') return { form: Form.OFFLINE, askedNow: null };
   if (kind !== 'local_user') return verdictOnServer(it, said);
-  const inEffect = engine().formFor(observer, target);
-  if (inEffect === UNKNOWN) return { form: said.form, askedNow: 'restrictions' };
-  if ((inEffect & Form.DENIED) === 0) return { form: inEffect, askedNow: null };
-  // Nobody has asked about an observer who is not connected: whoever needs to know asks, about all of it.
-  const isAsked = router.hasCallbacks && (facts.connection?.interest ?? null) === null && state !== null;
-  return isAsked && said.wants ? { form: said.form, askedNow: 'interest' } : { form: Form.DENIED, askedNow: null };
+  let askedNow: AskedNow = null;
+  const restriction: Restrictions = { observers: new Map([[observer, said.form]]), others: null, isFinal: true };
+  // What GET …/status does, with what the modules have just said in place of asking them.
+  const reader = new StatusReader({
+    clock,
+    router: { hasCallbacks: router.hasCallbacks, getRestrictions: () => restriction },
+    engine: () => ({
+      formFor: () => (askedNow === 'restrictions' ? said.form : engine().formFor(observer, target)),
+      interestOf: () => it.facts.connection?.interest ?? null,
+    }),
+    interest: {
+      lookUp: () => {
+        askedNow = 'interest';
+        return Promise.resolve(said.interest);
+      },
+    },
+    restrictions: {
+      isRestricting: router.restricts,
+      answered: () => {
+        askedNow = 'restrictions';
+      },
+    },
+    isKnown: () => state !== null,
+    stateOf: () => state ?? engine().stateOf(target),
+  });
+  return { form: await reader.formFor(observer as UserId, target), askedNow };
 }
 
 function verdictOnServer(it: Case, said: SaidNow): Verdict {

@@ -39,19 +39,25 @@ export class StatusReader {
 
   /** See `PresenceHandler.statusFor`. */
   statusFor(observer: UserId, target: UserId): string | null | Promise<string | null> {
+    const form = this.formFor(observer, target);
+    return form instanceof Promise ? form.then((late) => this.#body(target, late)) : this.#body(target, form);
+  }
+
+  /** In what form: `DENIED` if not at all, `UNKNOWN` if modules have not said in time. */
+  formFor(observer: UserId, target: UserId): Form | Promise<Form> {
     const { engine, interest, isKnown, restrictions, router } = this.#options;
     const form = engine().formFor(observer, target);
     if (form === UNKNOWN) {
       const answered = restrictions.answered([{ source: target, observers: [observer] }]);
-      const later = (): string | null => this.#body(target, engine().formFor(observer, target));
+      const later = (): Form => engine().formFor(observer, target);
       return answered === undefined ? later() : answered.then(later);
     }
     // Whoever is connected has been asked about.
     const mayBeWatcher = (form & Form.DENIED) !== 0 && router.hasCallbacks && engine().interestOf(observer) === null;
-    if (!mayBeWatcher || !isKnown(target)) return this.#body(target, form);
-    return interest.lookUp(observer).then(async (wanted) => {
-      if (wanted !== 'ALL' && wanted?.includes(target) !== true) return null;
-      return this.#body(target, await this.#restrictionOn(observer, target));
+    if (!mayBeWatcher || !isKnown(target)) return form;
+    return interest.lookUp(observer).then((wanted) => {
+      if (wanted !== 'ALL' && wanted?.includes(target) !== true) return Form.DENIED;
+      return this.#restrictionOn(observer, target);
     });
   }
 

@@ -129,9 +129,8 @@ export class ExplainRig {
     return { [Symbol.dispose]: () => session.end() };
   }
 
-  /** What an initial sync has of a user; null for nothing. Changes what is in effect, as syncs do. */
-  async synced(observer: UserId, target: UserId): Promise<Record<string, unknown> | null> {
-    using _open = await this.connect(observer);
+  /** What a connected observer's initial sync has of a user; null for nothing. */
+  synced(observer: UserId, target: UserId): Record<string, unknown> | null {
     const collect = { since: null, includeOffline: true, extras: [], accept: null, limit: null };
     const { uids, forms } = this.handler.collect(observer, collect);
     for (const [index, uid] of uids.entries()) {
