@@ -20,8 +20,14 @@ const ROOM = '!room:test';
 class Stage {
   readonly router = new StubRouter();
   rig!: Rig;
+  /** How long modules take. */
+  readonly delayMs: number;
   /** What reached the observer of the source since modules restrict. */
   readonly got: (Content | null)[] = [];
+
+  constructor(delayMs: number) {
+    this.delayMs = delayMs;
+  }
 
   async start(): Promise<void> {
     this.router.hasCallbacks = true;
@@ -36,6 +42,14 @@ class Stage {
     this.afterwards.push(() => {
       for (const [sender, content] of client.seen.slice(told)) if (sender === source) this.got.push(content);
     });
+  }
+
+  /** Goes on in time; nothing waits for modules that answer at once. */
+  async wait(ms: number): Promise<void> {
+    for (let waited = 0; waited < ms; waited += 100) {
+      await this.rig.advance(100);
+      if (this.delayMs === 0) expect(this.rig.metrics.value('thalamus_presence_withheld')).toBe(0);
+    }
   }
 
   /** Looked at when it is over. */
@@ -245,7 +259,9 @@ const WAYS: readonly Way[] = [
       rig.rooms.join(ROOM, ALICE, FAR);
       await rig.put(ALICE, 'online', 'hi');
       await rig.client(ALICE).begin({ setPresence: 'online' });
-      return () => rig.advance(130_000);
+      // Not active any more, which is told; the keep-alive comes next.
+      await rig.advance(90_000);
+      return () => stage.wait(80_000);
     },
   },
   {
@@ -256,7 +272,9 @@ const WAYS: readonly Way[] = [
       stage.router.route = () => new Map([[ALICE, [FAR]]] as const);
       await rig.put(ALICE, 'online', 'hi');
       await rig.client(ALICE).begin({ setPresence: 'online' });
-      return () => rig.advance(130_000);
+      // Not active any more, which is told; the keep-alive comes next.
+      await rig.advance(90_000);
+      return () => stage.wait(80_000);
     },
   },
   {
@@ -313,7 +331,7 @@ async function play(
   form: Form,
   delayMs = 0,
 ): Promise<{ got: (Content | null)[]; early: (Content | null)[] }> {
-  const stage = new Stage();
+  const stage = new Stage(delayMs);
   const { router, got } = stage;
   await stage.start();
   const act = await way.prepare(stage);
@@ -337,7 +355,7 @@ async function play(
     }));
   };
   const early = [...got, ...(rig.clock.pendingTimers > 0 && delayMs > 0 ? look() : [])];
-  for (let waited = 0; waited < 500; waited += 100) await rig.advance(100);
+  await stage.wait(500);
   await acting;
   await rig.settle();
   for (const afterwards of stage.afterwards) afterwards();
