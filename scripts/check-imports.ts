@@ -51,7 +51,20 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // `testing`: `thalamus module test` is a harness with a file for a test.
   cli: { may: ['server', 'config', 'testing', 'matrix', 'errors'] },
-  testing: { may: ['presence', 'router-host', 'module', 'ports', 'core', 'adapters/memory', 'matrix', 'errors'] },
+  // `adapters/traffic`: records of traffic are replayed.
+  testing: {
+    may: [
+      'presence',
+      'router-host',
+      'module',
+      'ports',
+      'core',
+      'adapters/memory',
+      'adapters/traffic',
+      'matrix',
+      'errors',
+    ],
+  },
   // The package's front door: re-exports of whatever is public, and nothing imports it.
   index: {
     may: [

@@ -125,6 +125,17 @@ export async function* watchAdmin(
   }
 }
 
+/** The text of a long answer, as it comes. @throws AdminApiError when it cannot be opened, or breaks */
+export async function* readAdmin(api: AdminApi, path: string, signal: AbortSignal): AsyncGenerator<string, void, void> {
+  const response = await open(api, path, signal);
+  try {
+    for await (const chunk of response) yield String(chunk);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new AdminApiError(`the connection to ${originOf(api)} has broken: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /** Resolves with a 200 whose body is to be read. */
 async function open(api: AdminApi, path: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
   const url = new URL(`${api.url}${path}`);

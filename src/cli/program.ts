@@ -134,7 +134,7 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     .summary('try a module before it is switched on')
     .description(
       'Runs a module in a server in memory, on scenarios from files: who is where, what happens, and who is expected to get what. ' +
-        'Without expectations it prints who would get what.',
+        'Without expectations it prints who would get what. With --against it prints what would change in traffic that a server has recorded.',
     )
     .argument('[module]', 'the file of the module, and #Export if it has several, or a package')
     .option('--config <text>', "the module's configuration, as YAML or JSON, or @file")
@@ -142,6 +142,12 @@ export function createProgram(terminal: Terminal, done: (exitCode: ExitCode) => 
     .option('--scenario <files...>', 'scenarios; without it <module>.scenario.yaml beside the module')
     .option('--update', 'write what happened into the scenarios, as what is expected')
     .option('--watch', 'do it again whenever a file beside the module or a scenario changes')
+    .option(
+      '--against <record>',
+      'instead of scenarios: recorded traffic, a file or the address of a server that records',
+    )
+    .option('--token-file <file>', 'the token of that server; without it THALAMUS_ADMIN_TOKEN or the configuration')
+    .option('--top <number>', 'how many users and servers to list with --against', '10')
     .option('--json', 'print the result as JSON')
     .action(async (module: string | undefined, options: ModuleTestOptions) => {
       done(await moduleTest(module, options, terminal));

@@ -3,7 +3,6 @@
  *
  * Longer than most: it is one object whose members share the clients and the open syncs.
  */
-import type { RecordingLogger } from '../adapters/memory/index.ts';
 import { serverNameOf, type RoomId, type UserId } from '../matrix/identifiers.ts';
 import { isPresenceState } from '../matrix/presence-state.ts';
 import type { SyncSession } from '../presence/index.ts';
@@ -17,6 +16,7 @@ import type {
   ModuleHarnessOptions,
   ModuleUnderTest,
 } from './module-harness.ts';
+import { describeLine } from './describe-line.ts';
 import { readContent, TestClient } from './test-client.ts';
 import { createTestServer, prepareModules } from './test-server.ts';
 
@@ -228,16 +228,6 @@ export async function createHarness<Instance>(
     },
   };
   return { harness, operations: presence };
-}
-
-/** A line of the log as one text, with everything in it that helps to find the mistake. */
-function describeLine({
-  fields: { err, module: _module, spec: _spec, ...others },
-  message,
-}: RecordingLogger['lines'][number]): string {
-  if (err instanceof Error) return `${message}: ${err.message}`;
-  const details = Object.entries(others).map(([name, value]) => `${name} ${String(value)}`);
-  return details.length === 0 ? message : `${message} (${details.join(', ')})`;
 }
 
 /** Tests can be written in plain JavaScript, and time that does not move is hard to find. */

@@ -11,14 +11,28 @@ import {
   MemoryRoomDirectory,
   RecordingLogger,
 } from '../adapters/memory/index.ts';
+import type { EngineLimits, PresenceTimers } from '../core/engine-api.ts';
 import type { ServerName } from '../matrix/identifiers.ts';
 import type { ModuleDefinition } from '../module/module-kinds.ts';
+import type { TrafficTap } from '../ports/traffic-tap.ts';
 import { createPresenceHandler, DEFAULT_LIMITS, DEFAULT_TIMERS } from '../presence/index.ts';
 import { DEFAULT_CALLBACK_LIMITS, type LoadedModule, ModuleHost, prepareModule } from '../router-host/index.ts';
 import type { ModuleHarnessOptions, ModuleUnderTest } from './module-harness.ts';
 
-export function createTestServer(serverName: ServerName, { mode = 'tracked' }: ModuleHarnessOptions) {
-  const clock = new ManualClock();
+/** What a replay has otherwise than a test. */
+export interface TestServerOverrides {
+  readonly startTs?: number;
+  readonly timers?: PresenceTimers;
+  readonly limits?: EngineLimits;
+  readonly tap?: TrafficTap;
+}
+
+export function createTestServer(
+  serverName: ServerName,
+  { mode = 'tracked' }: Pick<ModuleHarnessOptions, 'mode'>,
+  { startTs, timers = DEFAULT_TIMERS, limits = DEFAULT_LIMITS, tap }: TestServerOverrides = {},
+) {
+  const clock = new ManualClock(startTs);
   const metrics = new MemoryMetrics();
   const logger = new RecordingLogger();
   const federation = new MemoryFederationTransport();
@@ -29,8 +43,8 @@ export function createTestServer(serverName: ServerName, { mode = 'tracked' }: M
     {
       serverName,
       mode,
-      timers: DEFAULT_TIMERS,
-      limits: DEFAULT_LIMITS,
+      timers,
+      limits,
       excludedRooms: new Set(),
       maxStatusMsgBytes: 65_536,
       busyEnabled: true,
@@ -44,6 +58,7 @@ export function createTestServer(serverName: ServerName, { mode = 'tracked' }: M
       logger,
       metrics,
       schedule: queueMicrotask,
+      tap: tap ?? null,
     },
   );
   return { clock, metrics, logger, federation, directory, host, presence };

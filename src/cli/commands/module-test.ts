@@ -6,11 +6,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { ConfigError } from '../../errors.ts';
 import { runScenario } from '../../testing/run-scenario.ts';
+import { AdminApiError } from '../admin-api.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { explainFailure } from '../explain-failure.ts';
 import { type ModuleSource, moduleSource, scenarioBeside } from '../module-test/module-source.ts';
 import { type ParsedScenario, parseScenario } from '../module-test/parse-scenario.ts';
 import { isPassed, printScenario, toJson } from '../module-test/print-scenario.ts';
+import { tryTraffic } from '../module-test/try-traffic.ts';
 import { updateScenario } from '../module-test/update-scenario.ts';
 import { watchAndRepeat } from '../module-test/watch-and-repeat.ts';
 import type { Terminal } from '../terminal.ts';
@@ -24,6 +26,10 @@ export interface ModuleTestOptions {
   readonly update?: boolean;
   readonly watch?: boolean;
   readonly json?: boolean;
+  /** Recorded traffic: a file, or the address of a server. */
+  readonly against?: string;
+  readonly tokenFile?: string;
+  readonly top?: string;
 }
 
 export async function moduleTest(
@@ -31,13 +37,14 @@ export async function moduleTest(
   options: ModuleTestOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  let source: ModuleSource;
+  let source: ModuleSource | null = null;
   let files: readonly string[];
   try {
     source = moduleSource(module, options, terminal.cwd);
+    if (options.against !== undefined) return await tryAgainst(options.against, source, options, terminal);
     files = scenarioFiles(source, options.scenario, terminal.cwd);
   } catch (error) {
-    return complain(error, null, terminal);
+    return complain(error, source?.loaded ?? null, terminal);
   }
   if (options.watch === true) {
     return watchAndRepeat([...files, ...(source.file === null ? [] : [source.file])], terminal);
@@ -52,6 +59,29 @@ export async function moduleTest(
   if (options.json === true) terminal.print(JSON.stringify({ scenarios: results }, null, 2));
   // What could not be tried at all is the better place to begin.
   return codes.toSorted((a, b) => rank(b) - rank(a))[0] ?? ExitCode.OK;
+}
+
+async function tryAgainst(
+  against: string,
+  source: ModuleSource,
+  { tokenFile, configuration, json = false, top = '10', scenario, update, watch }: ModuleTestOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  if (scenario !== undefined || update === true || watch === true) {
+    throw new ConfigError('--against goes with neither --scenario, nor --update, nor --watch');
+  }
+  if (!/^\d{1,6}$/.test(top)) throw new ConfigError(`--top: must be a whole number, not ${JSON.stringify(top)}`);
+  return tryTraffic(
+    source,
+    {
+      against,
+      ...(tokenFile === undefined ? {} : { tokenFile }),
+      ...(configuration === undefined ? {} : { configuration }),
+      json,
+      top: Number(top),
+    },
+    terminal,
+  );
 }
 
 function rank(code: ExitCode): number {
@@ -97,6 +127,10 @@ async function tryScenario(
 }
 
 function complain(error: unknown, place: Parameters<typeof explainFailure>[1], terminal: Terminal): ExitCode {
+  if (error instanceof AdminApiError) {
+    terminal.complain(error.message);
+    return ExitCode.FAILURE;
+  }
   const { exitCode, lines } = explainFailure(error, place);
   for (const line of lines) terminal.complain(line);
   // A file that cannot be read was named on the command line.

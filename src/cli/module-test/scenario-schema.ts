@@ -3,14 +3,7 @@
  */
 import { z } from 'zod';
 import { checkedText, duration, flag, list, mapping, oneOf, section, SECTION, text } from '../../config/fields.ts';
-import {
-  isRoomId,
-  isServerName,
-  isUserId,
-  type RoomId,
-  type ServerName,
-  type UserId,
-} from '../../matrix/identifiers.ts';
+import { isRoomId, isServerName, isUserId, type RoomId, type UserId } from '../../matrix/identifiers.ts';
 import { PRESENCE_STATES } from '../../matrix/presence-state.ts';
 
 const USER = 'must be a user id, such as "@alice:example.org"';

@@ -1,0 +1,11 @@
+/**
+ * What the host, or a module, logs: in words for whoever tries a module.
+ */
+import type { LogLine } from '../adapters/memory/logger.ts';
+
+/** A line of the log as one text, with everything in it that helps to find the mistake. */
+export function describeLine({ fields: { err, module: _module, spec: _spec, ...others }, message }: LogLine): string {
+  if (err instanceof Error) return `${message}: ${err.message}`;
+  const details = Object.entries(others).map(([name, value]) => `${name} ${String(value)}`);
+  return details.length === 0 ? message : `${message} (${details.join(', ')})`;
+}
