@@ -114,7 +114,7 @@ class World implements RestrictedEngine {
 
   static restricting(): World {
     const world = new World();
-    world.keeper.follow();
+    world.keeper.modulesConstructed();
     world.calls.length = 0;
     return world;
   }

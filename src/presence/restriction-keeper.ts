@@ -16,6 +16,7 @@ import { RestrictionRetries } from './restriction-retries.ts';
 
 /** Sources asked about in one go when everything is asked for again. */
 const BATCH = 300;
+const NOBODY: ReadonlySet<UserId> = new Set();
 /** Stands for servers that no answer names. */
 const ANY_SERVER = '';
 const EVERYBODY = { state: null, server: null, prefix: '' } as const;
@@ -50,7 +51,9 @@ export class RestrictionKeeper {
   /** All sources are being asked about again. */
   #pass: Promise<void> | null = null;
   #isPassDue = false;
-  /** Something restricts since, and observers were told of somebody before. */
+  /** Whether any of the modules before did. */
+  #didRestrict = false;
+  /** Now one does, and observers were told of somebody before. */
   #isNew = false;
   #isStopped = false;
 
@@ -91,12 +94,15 @@ export class RestrictionKeeper {
   modulesConstructed(): void {
     const { restricts } = this.#options.router;
     if (restricts !== this.#isRestricting) this.#restrict(restricts);
+    this.#didRestrict = restricts;
   }
 
   /** Other modules answer from now on: what those before have said stands until they have. Resolves when all are asked. */
   async modulesReplaced(): Promise<void> {
     const { restricts } = this.#options.router;
     if (restricts !== this.#isRestricting) this.#restrict(restricts);
+    this.#isNew = restricts && !this.#didRestrict;
+    this.#didRestrict = restricts;
     this.#questions.distrust();
     if (restricts) await this.#beginPass();
   }
@@ -148,7 +154,6 @@ export class RestrictionKeeper {
   #restrict(isRestricting: boolean): void {
     // First, because delivering looks.
     this.#isRestricting = isRestricting;
-    this.#isNew = isRestricting;
     const { deliver, engine } = this.#options;
     deliver(engine().setRestricting(isRestricting));
   }
@@ -188,25 +193,32 @@ export class RestrictionKeeper {
   async #passes(): Promise<void> {
     while (this.#isPassDue && !this.#isStopped) {
       this.#isPassDue = false;
-      if (this.#isNew) await this.#askAboutThosePresent();
-      const sources = this.#options.engine().answeredSources();
+      const asked = this.#isNew ? await this.#askAboutThosePresent() : NOBODY;
+      const sources = this.#options
+        .engine()
+        .answeredSources()
+        .filter((source) => !asked.has(source));
       for (let start = 0; start < sources.length; start += BATCH)
         await this.#askAgain(sources.slice(start, start + BATCH));
     }
   }
 
   /** Observers may have been told of them before anything was restricted. */
-  async #askAboutThosePresent(): Promise<void> {
+  async #askAboutThosePresent(): Promise<ReadonlySet<UserId>> {
     this.#isNew = false;
+    const asked = new Set<UserId>();
     for (let from: number | null = 0; from !== null; ) {
       const { users, next } = this.#options.engine().view.list(EVERYBODY, from, BATCH);
-      await this.#askAgain(users.filter(({ state }) => state.state !== 'offline').map(({ state }) => state.userId));
+      const present = users.filter(({ state }) => state.state !== 'offline').map(({ state }) => state.userId);
+      for (const source of present) asked.add(source);
+      await this.#askAgain(present);
       from = next;
     }
+    return asked;
   }
 
   async #askAgain(sources: readonly UserId[]): Promise<void> {
-    if (this.#isStopped) return;
+    if (this.#isStopped || sources.length === 0) return;
     const { clock, router } = this.#options;
     this.#questions.askAboutAll(sources);
     const answered = this.#questions.whenAnswered(sources);
