@@ -60,7 +60,7 @@ function framesOutside(stack: string): string[] {
   const end = module.findIndex(isOwn);
   return module
     .slice(0, end < 0 ? undefined : end)
-    .filter((frame) => !/[( ]node:|<anonymous>/.test(frame))
+    .filter((frame) => !/[( ]node:|\(<anonymous>\)|at <anonymous>$/.test(frame))
     .slice(0, MAX_FRAMES);
 }
 

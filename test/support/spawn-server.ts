@@ -105,6 +105,8 @@ export interface SpawnedServer extends ClientHelpers, AsyncDisposable {
 export interface SpawnOptions extends TestConfigOptions {
   /** On top of the present environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More options of `thalamus start`. */
+  readonly args?: readonly string[];
 }
 
 /** @example `await using server = await spawnServer();` */
@@ -121,7 +123,7 @@ export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedSe
   };
   const start = async (): Promise<void> => {
     write();
-    program = startProgram(['start', '-c', configFile], { env });
+    program = startProgram(['start', '-c', configFile, ...(options.args ?? [])], { env });
     const [, listening = '0'] = await program.waitFor(/"port":(\d+)[^\n]*"msg":"listening"/);
     port = Number(listening);
     await program.waitFor(/"msg":"server started"/);
