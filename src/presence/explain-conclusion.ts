@@ -3,7 +3,7 @@
  */
 import { Form, isHidden } from '../core/forms.ts';
 import type { AskedNow, Case } from './explain-case.ts';
-import { describeForm, type ExplainRule, type Reason, shownAs } from './explanation.ts';
+import { type ExplainRule, hiddenFields, list, type Reason, shownAs } from './explanation.ts';
 
 /** @param askedNow - what is not in effect, but said by modules whenever somebody needs to know */
 export function conclude(it: Case, form: Form, reasons: readonly Reason[], askedNow: AskedNow): string {
@@ -17,14 +17,11 @@ export function conclude(it: Case, form: Form, reasons: readonly Reason[], asked
   if (kind === 'local_user') {
     if (not) return `${observer} does not see the presence of ${target}: ${why}.`;
     if (isHidden(form)) return `${observer} sees ${target} as offline, whatever they do: ${why}.${later}`;
-    const what =
-      form === Form.FULL ? `the presence of ${target}` : `${describeForm(form)} of the presence of ${target}`;
-    return `${observer} sees ${what}: ${why}.${later}`;
+    return `${observer} sees the presence of ${target}${without(form)}: ${why}.${later}`;
   }
   if (not) return `${server} is not sent the presence of ${target}: ${why}.`;
   if (isHidden(form)) return `${server} is told that ${target} is offline, and nothing else: ${why}.${later}`;
-  const what = form === Form.FULL ? `the presence of ${target}` : `${describeForm(form)} of the presence of ${target}`;
-  return `${server} is sent ${what}: ${why}.${later}${whatTheyShow(it)}`;
+  return `${server} is sent the presence of ${target}${without(form)}: ${why}.${later}${whatTheyShow(it)}`;
 }
 
 const NOT_IN_EFFECT: Readonly<Record<NonNullable<AskedNow>, string>> = {
@@ -60,14 +57,14 @@ function whySo({ facts, kind, target }: Case, form: Form, reasons: readonly Reas
         ? kind !== 'local_user'
         : (facts.connection?.interest ?? null) === null;
   const giving = reasons.find(({ rule, holds }) => holds === true && GIVING.includes(rule) && counts(rule));
-  if (giving !== undefined) words.push(plain(giving.says));
+  if (giving !== undefined && !isHidden(form)) words.push(plain(giving.says));
   if (form !== Form.FULL) {
     const modules = restricting(reasons);
     words.push(
       modules.length > 0 ? plain(modules.map(({ says }) => says).join('; ')) : `modules keep it back from ${target}`,
     );
   }
-  return words.join(', but ');
+  return words.join(', and ');
 }
 
 function whyNot({ facts, isTargetLocal, kind, server, state, target }: Case, reasons: readonly Reason[]): string {
@@ -101,11 +98,13 @@ function whyNot({ facts, isTargetLocal, kind, server, state, target }: Case, rea
 
 /** Modules that keep something back: as in effect if known, else as they say. */
 function restricting(reasons: readonly Reason[]): Reason[] {
-  const saying = reasons.filter(
-    ({ rule, details }) => rule === 'getRestrictions' && details['standing'] !== 'everything',
-  );
+  const saying = reasons.filter(({ rule, details }) => rule === 'getRestrictions' && details['standing'] !== 'full');
   if (saying.length > 0) return saying;
   return reasons.filter(({ rule, holds }) => KEEPING.includes(rule) && holds === false);
+}
+
+function without(form: Form): string {
+  return form === Form.FULL ? '' : ` without ${list(hiddenFields(form))}`;
 }
 
 /** As a part of a sentence. */

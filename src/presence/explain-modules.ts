@@ -6,7 +6,7 @@ import type { PairFacts } from '../core/explain.ts';
 import { Form, UNKNOWN } from '../core/forms.ts';
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import type { Examination, ExaminedModule, Examined, Interest } from '../router-host/index.ts';
-import { describeForm, list, reason, type Reason, time } from './explanation.ts';
+import { describeDeed, describeForm, list, reason, type Reason, shownAs, time } from './explanation.ts';
 
 /** Who and whom. */
 export interface Pair {
@@ -43,19 +43,25 @@ export function restrictionReasons({ observer, server, target }: Pair, { modules
     const details = {
       ...detailsOf(module, found),
       isAboutEverybody: found.isAboutEverybody,
-      standing: describeForm(found.standing),
+      standing: shownAs(found.standing),
     };
-    const effect = `${whom} gets ${describeForm(found.standing)} of ${target}`;
     const holds = isKept(found.standing) ? false : found.standing === Form.FULL ? true : null;
-    if (found.outcome === 'ok' || found.answer !== undefined) {
-      const what = found.standing === Form.FULL ? `keeps nothing of ${target} from ${whom}` : `has it that ${effect}`;
-      return [reason('getRestrictions', holds, `${nameOf(module)} ${what}`, details)];
+    if (found.answer !== undefined) {
+      const deed = describeDeed(found.standing, whom, target);
+      return [reason('getRestrictions', holds, `${nameOf(module)} ${deed}`, details)];
     }
     const why =
       found.remembered === UNKNOWN
         ? `it has said nothing yet, so on_failure decides: ${found.onFailure === Form.FULL ? 'allow' : 'deny'}`
         : 'what it said last stands';
-    return [reason('getRestrictions', holds, `${failure(module, found)}; ${why}: ${effect}`, details)];
+    return [
+      reason(
+        'getRestrictions',
+        holds,
+        `${failure(module, found)}; ${why}: ${describeForm(found.standing, whom, target)}`,
+        details,
+      ),
+    ];
   });
 }
 
@@ -127,7 +133,7 @@ export function restrictionInEffect({ observer, server, target }: Pair, facts: P
   const change =
     form === examined ? '' : '; the modules say otherwise now, which takes effect with api.invalidateRestrictions';
   const holds = isKept(form) ? false : form === Form.FULL ? true : null;
-  const words = `In effect: ${whom} gets ${describeForm(form)} of ${target}${change}`;
+  const words = `In effect: ${describeForm(form, whom, target)}${change}`;
   return reason('restriction_in_effect', holds, words, details);
 }
 

@@ -109,16 +109,30 @@ export function time(ts: number): string {
   return new Date(ts).toISOString();
 }
 
-/** What a form means, after "gets". */
-export function describeForm(form: Form): string {
+/** What becomes of the source's presence for an observer, as a sentence. */
+export function describeForm(form: Form, observer: string, source: string): string {
   switch (shownAs(form)) {
     case 'nothing':
-      return 'nothing';
+      return `nothing of ${source} reaches ${observer}`;
     case 'offline':
-      return 'only "offline"';
+      return `${source} is offline to ${observer}, whatever they do`;
     case 'full':
-      return 'everything';
+      return `nothing of ${source} is kept from ${observer}`;
     case 'reduced':
-      return `everything but ${list(hiddenFields(form))}`;
+      return `${list(hiddenFields(form))} of ${source} ${hiddenFields(form).length === 1 ? 'is' : 'are'} kept from ${observer}`;
+  }
+}
+
+/** What a module does about it, after its name. */
+export function describeDeed(form: Form, observer: string, source: string): string {
+  switch (shownAs(form)) {
+    case 'nothing':
+      return `denies ${observer} the presence of ${source}`;
+    case 'offline':
+      return `shows ${source} to ${observer} as offline, whatever they do`;
+    case 'full':
+      return `keeps nothing of ${source} from ${observer}`;
+    case 'reduced':
+      return `keeps ${list(hiddenFields(form))} of ${source} from ${observer}`;
   }
 }

@@ -159,7 +159,7 @@ describe('GET /explain', () => {
     const denied = await explain(server, ALICE, BOB);
     expect(denied).toMatchObject({ is_visible: false, shown_as: 'nothing', status: null });
     expect(denied.conclusion).toBe(
-      `${ALICE} does not see the presence of ${BOB}: module 0 (./module-0.ts) has it that ${ALICE} gets nothing of ${BOB}.`,
+      `${ALICE} does not see the presence of ${BOB}: module 0 (./module-0.ts) denies ${ALICE} the presence of ${BOB}.`,
     );
     expect(await ask(server, ALICE, BOB)).toMatchObject({ exitCode: 1, stderr: '' });
     await rescript(server.baseUrl, { restrictions: { [BOB]: { '*': { hide: ['status_msg', 'last_active_ago'] } } } });
@@ -167,13 +167,13 @@ describe('GET /explain', () => {
     expect(hidden).toMatchObject({ is_visible: true, shown_as: 'reduced', hidden: ['last_active_ago', 'status_msg'] });
     expect(hidden.status).toEqual((await server.alice.getPresence(BOB)).body);
     expect(ruled(hidden, 'getRestrictions')).toMatchObject([{ holds: null, details: { is_about_everybody: true } }]);
-    expect(hidden.conclusion).toContain('everything but last_active_ago and status_msg');
+    expect(hidden.conclusion).toContain('without last_active_ago and status_msg');
     await rescript(server.baseUrl, { restrictions: { [BOB]: { [ALICE]: 'offline' } } });
     // GET has asked by now, and its answer stands until the module says that it does not.
     const standing = await explain(server, ALICE, BOB);
     expect(standing).toMatchObject({ shown_as: 'reduced' });
-    expect(says(standing, 'getRestrictions')[0]).toContain('gets only "offline"');
-    expect(says(standing, 'restriction_in_effect')[0]).toMatch(/everything but .*; the modules say otherwise now/);
+    expect(says(standing, 'getRestrictions')[0]).toContain('as offline, whatever they do');
+    expect(says(standing, 'restriction_in_effect')[0]).toMatch(/are kept from .*; the modules say otherwise now/);
     await server.restart({
       modules: [{ ...moduleEntry(server), config: { restrictions: { [BOB]: { [ALICE]: 'offline' } } } }],
     });

@@ -63,7 +63,7 @@ describe('explanations', () => {
     const denied = await rig.explain(ALICE, BOB);
     expect(denied).toMatchObject({ isVisible: false, shownAs: 'nothing', status: null });
     expect(denied.conclusion).toBe(
-      '@alice:test does not see the presence of @bob:test: module a has it that @alice:test gets nothing of @bob:test.',
+      '@alice:test does not see the presence of @bob:test: module a denies @alice:test the presence of @bob:test.',
     );
   });
 
