@@ -19,7 +19,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** What configurations, messages and examples point to. */
 const PRINTED_DOCS = ['config', 'module-api']
   .map((page) => `docs/reference/${page}.md`)
-  .concat('docs/guide/writing-a-module.md');
+  .concat('docs/guide/your-first-router.md', 'docs/guide/writing-a-module.md');
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
 

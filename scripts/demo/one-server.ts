@@ -139,7 +139,7 @@ async function main(): Promise<void> {
     say();
     say(
       styleText('green', `Done in ${((Date.now() - startedTs) / 1000).toFixed(0)} s.`) +
-        ' Next: write your own module with docs/guide/writing-a-module.md.',
+        ' Next: write your own with docs/guide/your-first-router.md.',
     );
   } finally {
     for (const client of clients) client.stop();
