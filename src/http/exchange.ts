@@ -255,15 +255,21 @@ export class Exchange implements ClientRequest {
     return true;
   }
 
-  writeStream(text: string): void {
+  /** False when it waits for its reader. */
+  writeStream(text: string): boolean {
     const { outgoing } = this;
-    if (this.done || outgoing.destroyed || outgoing.write(text)) return;
-    const { socket } = this.incoming;
+    if (this.done || outgoing.destroyed || outgoing.write(text)) return true;
     if (outgoing.writableLength > MAX_STREAM_BACKLOG) outgoing.destroy();
     else if (outgoing.listenerCount('drain') === 0) {
-      socket.setTimeout(this.#host.slowReaderTimeoutMs);
-      outgoing.once('drain', () => socket.setTimeout(0));
+      // Not the socket's own timer: each write sets that back, also when nobody reads.
+      const timer = setTimeout(() => outgoing.destroy(), this.#host.slowReaderTimeoutMs);
+      const clear = (): void => {
+        clearTimeout(timer);
+        outgoing.off('drain', clear).off('close', clear);
+      };
+      outgoing.on('drain', clear).on('close', clear);
     }
+    return false;
   }
 
   endStream(): void {
@@ -272,6 +278,7 @@ export class Exchange implements ClientRequest {
     if (this.#abortListeners !== null && !this.#aborted) this.#leaveAbortable();
     this.#abortListeners = null;
     this.outgoing.end();
+    if (this.outgoing.writableLength > 0) this.#watchSlowReader();
     this.#host.answered(this, 200);
   }
 

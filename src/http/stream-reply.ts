@@ -11,8 +11,8 @@ import type { ClientRequest } from './route.ts';
 
 /** What the source of a stream writes to. */
 export interface OpenStream {
-  /** Sends one JSON value. What comes after the end is dropped. */
-  send(value: unknown): void;
+  /** Sends one JSON value; what comes after the end is dropped. False when it waits, because nobody has read what was sent before. */
+  send(value: unknown): boolean;
   /** Nothing more is to come. Idempotent. */
   end(): void;
 }
@@ -71,9 +71,9 @@ export class Streams {
     let phase: 'early' | 'open' | 'ended' = 'early';
     let stop: (() => void) | null = null;
     const timers: NodeJS.Timeout[] = [];
-    const write = (value: unknown): void => {
+    const write = (value: unknown): boolean => {
       const text = JSON.stringify(value);
-      exchange.writeStream(asEvents ? `data: ${text}\n\n` : `${text}\n`);
+      return exchange.writeStream(asEvents ? `data: ${text}\n\n` : `${text}\n`);
     };
     const end = (): void => {
       if (phase === 'open') this.#open--;
@@ -88,7 +88,8 @@ export class Streams {
     stop = source({
       send: (value) => {
         if (phase === 'early') early.push(value);
-        else if (phase === 'open') write(value);
+        else if (phase === 'open') return write(value);
+        return true;
       },
       end: () => {
         if (phase === 'early') setImmediate(end);

@@ -74,7 +74,8 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     });
     presence.routeUnanswered();
     const federationRoutes = await federation.connect(presence);
-    const otherRoutes = [...federationRoutes, ...(admin?.routes({ presence, homeserver, modules: host }) ?? [])];
+    const adminRoutes = admin?.routes({ presence, homeserver, modules: host, server, traffic }) ?? [];
+    const otherRoutes = [...federationRoutes, ...adminRoutes];
     open.http = await startHttp(foundation, { homeserver, presence, modules: host, limits, otherRoutes });
   }
 
@@ -83,7 +84,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
     return reloader.reload();
   };
 
-  return {
+  const server: Server = {
     logger,
     get addresses() {
       return open.http?.addresses ?? [];
@@ -123,4 +124,5 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
       return report;
     },
   };
+  return server;
 }

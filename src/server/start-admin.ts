@@ -3,17 +3,23 @@
  */
 import { adminApiRoutes, AdminGate } from '../http/admin-api/index.ts';
 import type { Route } from '../http/route.ts';
+import type { TrafficArchive } from '../ports/traffic-tap.ts';
 import type { PresenceHandler } from '../presence/index.ts';
 import type { ModuleHost } from '../router-host/index.ts';
 import type { Homeserver } from './build-homeserver.ts';
 import { makeAdminToken, readAdminToken } from './admin-token.ts';
 import type { Foundation } from './foundation.ts';
 import { readVersion } from './read-version.ts';
+import { reloadOnRequest } from './reload-on-request.ts';
+import type { Server } from './server.ts';
 
 export interface AdminParts {
   readonly presence: PresenceHandler;
   readonly homeserver: Homeserver;
   readonly modules: ModuleHost;
+  readonly server: Pick<Server, 'reload' | 'reloadModules' | 'logger'>;
+  /** Null when nothing is recorded. */
+  readonly traffic: TrafficArchive | null;
 }
 
 export interface AdminApi {
@@ -32,12 +38,14 @@ export function prepareAdmin({ clock, config, logger, metrics }: Foundation): Ad
   const gate = new AdminGate({ token: readAdminToken(adminApi), clock, metrics });
   const startedTs = clock.now();
   return {
-    routes: ({ presence, homeserver, modules }) => {
+    routes: ({ presence, homeserver, modules, server, traffic }) => {
       const { sessions } = homeserver.accounts;
       return adminApiRoutes(
         {
           presence,
           modules,
+          reloadModules: () => reloadOnRequest(config, server),
+          traffic,
           rooms: homeserver.rooms.names,
           hasAccount: async (userId) => (await sessions.findUser(userId)) !== null,
           serverName: config.serverName,

@@ -1,6 +1,8 @@
 /**
  * Modules and their counters, as the admin API shows them.
  */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startAdminServer } from '../support/admin-server.ts';
 import { until } from '../support/until.ts';
@@ -103,5 +105,69 @@ describe('GET /modules/{name}', () => {
     }
     await using without = await startAdminServer();
     expect((await without.admin('GET', '/modules/0')).body.error).toContain('there are none');
+  });
+});
+
+describe('POST /modules/reload', () => {
+  it('replaces the modules by what the files are now, and says what else of the configuration changed', async () => {
+    await using server = await startAdminServer({ modules: [{ source: QUIET }] });
+    const [alice, bob] = [await server.register('alice'), await server.register('bob')];
+    await bob.setPresence('online');
+    expect((await alice.getPresence(bob.userId)).status).toBe(403);
+    const reload = () => server.admin('POST', '/modules/reload');
+    writeFileSync(
+      join(server.dir, 'module-0.ts'),
+      `export default class {
+        constructor(config, api) {
+          api.registerPresenceRouterCallbacks({ getUsersForStates: () => ({}), getInterestedUsers: () => 'ALL' });
+        }
+      }`,
+    );
+    const module = { name: '0', module: './module-0.ts', file: join(server.dir, 'module-0.ts') };
+    expect(await reload()).toMatchObject({
+      status: 200,
+      body: { modules: [module], configuration: { reloaded: [], need_restart: [] } },
+    });
+    expect((await alice.getPresence(bob.userId)).status).toBe(200);
+
+    const file = JSON.parse(readFileSync(server.configFile, 'utf8'));
+    writeFileSync(
+      server.configFile,
+      JSON.stringify({ ...file, modules: [], log: { level: 'warn' }, public_baseurl: 'https://x.example' }),
+    );
+    expect((await reload()).body).toMatchObject({
+      modules: [],
+      configuration: { reloaded: ['log.level'], need_restart: expect.arrayContaining(['public_baseurl']) },
+    });
+    expect((await server.admin('GET', '/modules')).body).toEqual({ modules: [] });
+    expect((await alice.getPresence(bob.userId)).status).toBe(403);
+  });
+
+  it('says everything that is wrong, and the modules before stay', async () => {
+    await using server = await startAdminServer({ modules: [{ source: DISAGREES, name: 'router' }] });
+    const failed = async (problem: string) => {
+      const { status, body } = await server.admin('POST', '/modules/reload');
+      expect([status, body.errcode, body.error]).toEqual([422, 'M_UNKNOWN', expect.stringContaining(problem)]);
+      expect(body.problems[0]).toContain(problem);
+      expect((await server.admin('GET', '/modules/router')).body.callbacks).toHaveLength(2);
+    };
+    writeFileSync(
+      join(server.dir, 'module-0.ts'),
+      'export default class { constructor() { throw new Error("not today"); } }',
+    );
+    await failed('not today');
+    writeFileSync(
+      join(server.dir, 'module-0.ts'),
+      'export default class { static parseConfig() { throw new Error("no watchers"); } }',
+    );
+    await failed('modules[0].config: no watchers');
+    writeFileSync(join(server.dir, 'module-0.ts'), 'this is no TypeScript');
+    await failed('module-0.ts');
+    const file = readFileSync(server.configFile, 'utf8');
+    writeFileSync(server.configFile, file.replace('"log"', '"logg"'));
+    await failed('logg: unknown key');
+    writeFileSync(server.configFile, file);
+    rmSync(join(server.dir, 'admin.token'));
+    await failed('admin_api.token_path: the token file');
   });
 });

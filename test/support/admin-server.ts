@@ -83,7 +83,8 @@ export function findOperation(description: Description, method: string, path: st
   const [bare = ''] = path.split('?');
   for (const [template, operations] of Object.entries(description.paths)) {
     const pattern = new RegExp(`^${template.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`);
-    if (pattern.test(bare)) return operations[method.toLowerCase()] ?? null;
+    const operation = operations[method.toLowerCase()];
+    if (operation !== undefined && pattern.test(bare)) return operation;
   }
   return null;
 }
