@@ -1,7 +1,7 @@
 /** The presence service; what others may rely on is in presence-api.ts. */
 export { Form } from '../core/forms.ts';
 export type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
-export type { ExplainDirectory, Explanation, Reason } from './explanation.ts';
+export type { ExplainDirectory, Explanation } from './explanation.ts';
 export { createPresenceHandler } from './presence-handler.ts';
 export type { KnownUser, PresenceView } from './presence-view.ts';
 export {

@@ -23,7 +23,7 @@ describe('thalamus', () => {
     const { stdout, exitCode } = await run('--help');
     expect(exitCode).toBe(0);
     const commands = [...stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
-    expect(commands).toEqual(['start', 'generate-config', 'check-config', 'register-user']);
+    expect(commands).toEqual(['start', 'generate-config', 'check-config', 'register-user', 'explain', 'module']);
     for (const command of commands) {
       expect(await run(command ?? '', '--help')).toMatchObject({ exitCode: 0, stderr: '' });
     }
