@@ -41,6 +41,8 @@ Let Bob be online, and let Alice look. They share no room: the module of the con
   curl -s -X PUT ${api}/presence/@bob:localhost/status -H "Authorization: Bearer $BOB" -d '{"presence":"online","status_msg":"hello"}'
   curl -s ${api}/presence/@bob:localhost/status -H "Authorization: Bearer $ALICE"
 
+Why she sees him: thalamus explain @alice:localhost @bob:localhost, in this folder. In a source checkout it is node bin/thalamus.js explain …
+
 Then: any Matrix client can log in at ${baseUrl}. Your own module: docs/guide/your-first-router.md. Every key: docs/reference/config.md.
 Stop with Ctrl-C; the users are still there at the next start.
 `;
