@@ -52,7 +52,8 @@ function explainConfigError(error: ConfigError, loaded: Place | null): string {
 function withCause(error: Error): string {
   let text = error.message;
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (!text.includes(cause.message)) text += ` (${cause.name}: ${cause.message})`;
+    // Of several lines, the first says what is wrong, and the text where.
+    if (!text.includes(cause.message.split('\n', 1).join('').trim())) text += ` (${cause.name}: ${cause.message})`;
     else if (!PLAIN_NAMES.has(cause.name)) text += ` (${cause.name})`;
   }
   return text;

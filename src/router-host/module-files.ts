@@ -221,7 +221,7 @@ function compile(text: string, file: string): Body {
   } catch (thrown) {
     if (!(thrown instanceof SyntaxError)) throw thrown;
     const [where = ''] = thrown.stack?.split('\n') ?? [];
-    throw new SyntaxError(`${thrown.message}\n${where}`, { cause: thrown });
+    throw new Error(`SyntaxError: ${thrown.message}\n${where}`, { cause: thrown });
   }
 }
 
@@ -231,7 +231,7 @@ const NOT_COMPILED = '__JITI_ERROR__';
 function throwIfNotCompiled(exports: unknown): void {
   if (typeof exports !== 'object' || exports === null || !(NOT_COMPILED in exports)) return;
   const { filename, line, column, code, message } = exports[NOT_COMPILED] as Record<string, unknown>;
-  throw new SyntaxError(`${String(code)}: ${String(message)} \n ${String(filename)}:${String(line)}:${String(column)}`);
+  throw new Error(`${String(code)}: ${String(message)}\n${String(filename)}:${String(line)}:${String(column)}`);
 }
 
 /** What `import` gives of a CommonJS module: all of it as the default, and its members by name. */
