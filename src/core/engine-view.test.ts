@@ -31,4 +31,31 @@ describe('a list of users', () => {
     expect(engine.view.user('@b:test')).toBeNull();
     expect(engine.view.devicesOf('@b:test')).toEqual([]);
   });
+
+  it('passes over numbers of users who have been forgotten, and keeps the others in their places', () => {
+    const engine = new PresenceEngine(engineOptions());
+    engine.join('@first:test', '!r:test');
+    const far = (userId: UserId) => ({
+      userId,
+      state: 'online' as const,
+      statusMsg: null,
+      lastActiveTs: 1,
+      currentlyActive: true,
+    });
+    engine.remote.receive([far('@gone:far')], 1);
+    engine.join('@last:test', '!r:test');
+    engine.publish(engine.takeChanges());
+    const names = (server: string | null) =>
+      engine.view.list({ ...EVERYBODY, server }, 0, 10).users.map(({ state }) => state.userId);
+    expect(names(null)).toEqual(['@first:test', '@gone:far', '@last:test']);
+    const never = () => false;
+    const options = { passIntervalMs: 0, budget: 1000, isBusy: never, isCrowded: never, everybodyLingerMs: 0 };
+    for (let now = 1; now < 6; now++) engine.remote.release(now, options);
+    expect([names(null), names('far'), names('test')]).toEqual([
+      ['@first:test', '@last:test'],
+      [],
+      ['@first:test', '@last:test'],
+    ]);
+    expect(engine.view.list(EVERYBODY, 2, 10).users.map(({ state }) => state.userId)).toEqual(['@last:test']);
+  });
 });
