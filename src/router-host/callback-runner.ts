@@ -59,6 +59,20 @@ export interface CallbackReport extends CallbackCounts {
   readonly restsUntilTs: number | null;
 }
 
+/** What is to be ended at a stop. */
+export interface RunningCall {
+  readonly context: LazyContext;
+  readonly settled: Promise<unknown> | undefined;
+}
+
+export interface Examinable<Argument, Answer> {
+  readonly options: CallbackRunnerOptions<Argument, Answer>;
+  readonly section: number;
+  /** Whoever examines puts in what runs, so that a stop ends it. */
+  readonly running: Set<RunningCall>;
+  readonly restsUntilTs: number;
+}
+
 export class CallbackRunner<Argument, Answer> {
   readonly #options: CallbackRunnerOptions<Argument, Answer>;
   readonly #host: HostContext;
@@ -68,6 +82,7 @@ export class CallbackRunner<Argument, Answer> {
   readonly #counters: CallbackCounters;
   readonly #section: number;
   readonly #running = new Set<Call>();
+  readonly #examining = new Set<RunningCall>();
   readonly #drop: Drop;
 
   constructor(options: CallbackRunnerOptions<Argument, Answer>, host: HostContext) {
@@ -113,10 +128,11 @@ export class CallbackRunner<Argument, Answer> {
   }
 
   /** For `examine`, which asks past this runner: what it would do, and until when it would not (0: it would). */
-  get examinable(): { options: CallbackRunnerOptions<Argument, Answer>; section: number; restsUntilTs: number } {
+  get examinable(): Examinable<Argument, Answer> {
     return {
       options: this.#options,
       section: this.#section,
+      running: this.#examining,
       restsUntilTs: this.#rest.until(this.#host.clock.now()),
     };
   }
@@ -133,7 +149,7 @@ export class CallbackRunner<Argument, Answer> {
 
   /** Aborts the signals of running calls and resolves when they have settled, or after `timeoutMs` of real time. Never rejects. */
   async stop(timeoutMs: number, reason: string): Promise<void> {
-    const calls = [...this.#running];
+    const calls = [...this.#running, ...this.#examining];
     for (const call of calls) abortContext(call.context, reason);
     const settled = Promise.all(calls.map((call) => call.settled ?? Promise.resolve()));
     try {

@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { createTestRouter, endless, type LooseCallbacks, raise, stateOf } from '../../test/support/host-context.ts';
+import {
+  createTestHost,
+  createTestRouter,
+  endless,
+  type LooseCallbacks,
+  raise,
+  stateOf,
+} from '../../test/support/host-context.ts';
 import type { CallbackContext } from '../module/callbacks.ts';
-import type { CallbackLimits } from './callback-limits.ts';
+import { until } from '../../test/support/until.ts';
+import { type CallbackLimits, DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
+import { CallbackRunner } from './callback-runner.ts';
+import { examine } from './examine.ts';
+import { NO_WATCHDOG, type Watchdog } from './watchdog.ts';
 
 const X = '@x:test';
 const U = '@u:test';
@@ -148,5 +159,60 @@ describe('examining modules', () => {
     });
     expect(c).toMatchObject({ outcome: 'threw', remembered: -1, onFailure: 16, standing: 16 });
     expect(examination.form).toBe(4 | 8 | 16);
+  });
+
+  it('aborts what is being examined when the modules are taken down', async () => {
+    let signal: AbortSignal | undefined;
+    const { router } = createTestRouter([
+      {
+        getInterestedUsers: (_, context) => {
+          ({ signal } = context);
+          return new Promise((resolve) => context.signal.addEventListener('abort', () => resolve([])));
+        },
+      },
+    ]);
+    const examination = router.examine(question);
+    await router.stop();
+    expect(signal?.aborted).toBe(true);
+    expect((await examination).modules[0]?.interest).toMatchObject({ outcome: 'ok', answer: [] });
+  });
+
+  it('tells the watchdog where the process is, and blames nobody else for what holds it up', async () => {
+    const calls: string[] = [];
+    let pending = 0;
+    const watchdog: Watchdog = {
+      ...NO_WATCHDOG,
+      enter: (section) => calls.push(`enter ${section}`) && 0,
+      leave: () => void calls.push('leave'),
+      pend: () => void pending++,
+      unpend: () => --pending === 0,
+    };
+    const host = createTestHost();
+    const limits = { ...DEFAULT_CALLBACK_LIMITS, timeoutMs: 2000 };
+    const runner = new CallbackRunner<string, string>(
+      {
+        module: 'a',
+        callback: 'getInterestedUsers',
+        limits,
+        call: () => {
+          const until = performance.now() + 1010;
+          while (performance.now() < until);
+          return 'said';
+        },
+        check: String,
+      },
+      { ...host.context, watchdog },
+    );
+    const found = await examine(runner, 'x', { clock: host.clock, watchdog });
+    expect(found).toMatchObject({
+      outcome: 'blocked',
+      answer: 'said',
+      error: expect.stringContaining('held up the whole process'),
+    });
+    expect(calls).toEqual(['enter 0', 'leave', 'enter 0', 'leave']);
+    // Until the watchdog has seen the process go on, nobody is alone with it.
+    expect(pending).toBe(1);
+    await until(() => pending === 0);
+    expect((await host.memory.expose()).body).not.toContain('blocked');
   });
 });

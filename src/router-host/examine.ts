@@ -35,7 +35,7 @@ export async function examine<Argument, Answer>(
   argument: Argument,
   { clock, watchdog }: Pick<HostContext, 'clock' | 'watchdog'>,
 ): Promise<Examined<Answer>> {
-  const { options, section, restsUntilTs } = examinable;
+  const { options, running, section, restsUntilTs } = examinable;
   const dropped = new Map<DropReason, number>();
   if (restsUntilTs > 0) return { outcome: 'rests', answer: undefined, ms: null, error: null, restsUntilTs, dropped };
 
@@ -78,7 +78,10 @@ export async function examine<Argument, Answer>(
       const late = new Promise<unknown>((adopt) => adopt(value))
         .then((settled) => (isOver ? failed(settled) : check(settled)))
         .catch(failed);
+      const call = { context, settled: late };
+      running.add(call);
       result = await withDeadline(late, options.limits.timeoutMs, clock, context);
+      running.delete(call);
       isOver = true;
     } else result = check(value);
   } catch (thrown) {
