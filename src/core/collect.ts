@@ -127,9 +127,18 @@ export class Collector {
     const mark = marks.get(observer) ?? 0;
     const gained = slot >= 0 ? (inboxes.snapshotAt[slot] as number) : 0;
     // Who was kept from whom before the start is not known.
-    const started = this.#parts.restrictions.isOn ? this.#parts.startPosition : 0;
-    const dueAt = Math.max(mark <= published ? mark : 0, gained <= published ? gained : 0, started);
+    const { restrictions, startPosition } = this.#parts;
+    const started = restrictions.isOn ? startPosition : 0;
+    const ended = this.#endedAt(slot);
+    const dueAt = Math.max(mark <= published ? mark : 0, gained <= published ? gained : 0, started, ended);
     return dueAt > since ? dueAt : null;
+  }
+
+  /** Position at which modules ceased to restrict, if that was while the observer was away: whoever was there was told; else 0. */
+  #endedAt(slot: number): number {
+    const { offSince } = this.#parts.restrictions;
+    const wasThere = slot >= 0 && (this.#parts.inboxes.openedAt[slot] as number) < offSince;
+    return wasThere || offSince > this.#published ? 0 : offSince;
   }
 
   /**
@@ -147,7 +156,7 @@ export class Collector {
       if (!this.#isAccepted(uid, options)) return;
       // Whoever is not there is no part of it.
       if (due === null && !withOffline && this.#isOffline(uid)) return;
-      if (this.#isWithheld(observer, uid, form)) return;
+      if (this.#isWithheld(observer, uid, form, due?.from ?? null)) return;
       // A routed delivery counts only where it was the way to tell: else no increment would tell of it again.
       const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
       if (isShown) this.#add(listed, uid, own);
@@ -266,7 +275,7 @@ export class Collector {
     counters.add('collectedByScan');
     visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = this.#newsAt(observer, uid, form, own > since ? own : position);
-      if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
+      if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form, since)) return;
       this.#add(news, uid, at);
     });
     this.#eachLost(observer, since, options, (uid, at) => this.#add(news, uid, at));
@@ -280,7 +289,8 @@ export class Collector {
     const from = onlyOffline ? resume - 1 : resume;
     this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
       const at = this.#newsAt(observer, uid, form, own > from && own <= until ? own : position);
-      if (at <= from || at > until || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form)) return;
+      if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
+      if (this.#isWithheld(observer, uid, form, from)) return;
       const isOffline = this.#isOffline(uid) || isHidden(form);
       const isWanted = onlyOffline ? isOffline : (options.includeOffline && (form & Form.DENIED) === 0) || !isOffline;
       if (isWanted) this.#add(owed, uid, at);
@@ -301,7 +311,8 @@ export class Collector {
       const uid = users.find(userId);
       if (uid < 0 || uid === observer || !this.#isAccepted(uid, options)) continue;
       const form = visibility.formFor(observer, uid);
-      if (this.#isWithheld(observer, uid, form) || (form & Form.DENIED) !== 0) continue;
+      const since = options.since?.position ?? null;
+      if (this.#isWithheld(observer, uid, form, since) || (form & Form.DENIED) !== 0) continue;
       extras.push({ uid, position: users.position[uid] as number });
     }
     for (const userId of options.since === null ? [] : (options.lost ?? [])) {
@@ -319,7 +330,8 @@ export class Collector {
     const wasOffline = this.#isOffline(uid) && (users.position[uid] as number) <= since;
     if (wasOffline || visibility.wouldSee(observer, uid)) return false;
     const form = restrictions.form(uid, observer);
-    if (form === UNKNOWN || !isHidden(form)) return form !== UNKNOWN;
+    if (form !== UNKNOWN && !isHidden(form)) return true;
+    if (form === UNKNOWN && restrictions.wasThere(uid)) return true;
     return farewells.at(observer, uid) > since || restrictions.lostAt(uid, observer) > since;
   }
 
@@ -327,13 +339,17 @@ export class Collector {
   #isToTell(observer: number, uid: number, since: number): boolean {
     const { farewells, visibility } = this.#parts;
     if (visibility.formToTell(observer, uid) !== UNKNOWN) return true;
-    return this.#lostAt(observer, uid, farewells.at(observer, uid)) > since;
+    if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return true;
+    if (!visibility.wouldSee(observer, uid)) return false;
+    const form = visibility.formFor(observer, uid);
+    return form !== UNKNOWN && isHidden(form) && this.#newsAt(observer, uid, form, 0) > since;
   }
 
-  /** Nobody has said yet whether the observer may be told: they are when somebody does. */
-  #isWithheld(observer: number, uid: number, form: Form): boolean {
+  /** Nobody has said yet whether the observer, who has been told of everything up to `since`, may be told: they are when somebody does. */
+  #isWithheld(observer: number, uid: number, form: Form, since: number | null): boolean {
     if (form !== UNKNOWN) return false;
-    this.#parts.restrictions.withhold(uid, observer);
+    const { restrictions } = this.#parts;
+    restrictions.withhold(uid, observer, since !== null && restrictions.lostAt(uid, observer) > since);
     return true;
   }
 

@@ -291,13 +291,16 @@ export class Delivery {
     { uid: source, state, hiddenBy, position: updatedAt }: PresenceUpdate,
     targets: readonly number[],
   ): Omit<KeptChange, 'userId'> {
-    const { kept, observers, positions, restrictions, users, visibility } = this.#parts;
+    const { kept, observers, positions, restrictions, turn, users, visibility } = this.#parts;
     // Routers were asked about the same update before: whom they named then has been told.
     const told = this.#routed.get(source) === updatedAt ? new Set(kept.targets(source)) : null;
     if (targets.length > 0) this.#routed.set(source, updatedAt);
     else this.#routed.delete(source);
     const position = targets.length === 0 ? 0 : positions.next();
-    const knewOffline = kept.wasOffline(source);
+    const keptAt = kept.position(source);
+    // An answer that came late was about an older update than what they were shown.
+    const isAboutNewest = turn.isShownOffline(source) || (users.position[source] as number) > keptAt;
+    const knewOffline = kept.wasOffline(source) && isAboutNewest;
     const lost: number[] = [];
     const isNew = kept.replace(source, targets, position, state.state === 'offline', lost);
     const isRestricted = !restrictions.isFree(source);
@@ -309,7 +312,11 @@ export class Delivery {
       if (isRestricted && this.#isKept(slot, source)) continue;
       this.pushFresh(slot, position, source);
     }
-    if (!knewOffline) for (const target of lost) this.#tellLost(target, source, positions.next());
+    for (const target of lost) {
+      // Who went offline before was told as that, if not on every device.
+      if (knewOffline) this.#noteGone(target, source, keptAt);
+      else this.#tellLost(target, source, positions.next());
+    }
     return { routedTo: isNew ? targets.map((uid) => users.ids.name(uid)) : null, routedPosition: position };
   }
 
@@ -318,10 +325,29 @@ export class Delivery {
     const { observers, restrictions, visibility } = this.#parts;
     if (!this.#tellsLoss || observer === source || visibility.wouldSee(observer, source)) return;
     const form = restrictions.form(source, observer);
-    if (form === UNKNOWN || isHidden(form)) return;
+    const lostAt = restrictions.lostAt(source, observer);
+    if (form === UNKNOWN && lostAt === 0) return;
+    if (form !== UNKNOWN && isHidden(form)) {
+      if (lostAt > 0) this.tellOffline(observer, source, lostAt);
+      else this.#parts.farewells.confirm(observer, source);
+      return;
+    }
     this.tellOffline(observer, source, position);
     const slot = observers.slotOf(observer);
     if (slot >= 0) this.pushFresh(slot, position, source);
+  }
+
+  /** An observer sees users no more who are offline: for devices that have not been told of that. */
+  noteGone(slot: number, uids: readonly number[]): void {
+    const { observers, users } = this.#parts;
+    for (const uid of uids) this.#noteGone(observers.uid[slot] as number, uid, users.position[uid] as number);
+  }
+
+  #noteGone(observer: number, source: number, position: number): void {
+    const { restrictions, visibility } = this.#parts;
+    if (!this.#tellsLoss || position === 0 || visibility.wouldSee(observer, source)) return;
+    const form = restrictions.form(source, observer);
+    if (form !== UNKNOWN && !isHidden(form)) this.tellOffline(observer, source, position);
   }
 
   /** What is told at this position is that the source is offline. */
@@ -333,6 +359,8 @@ export class Delivery {
   #tellUnroutedServers({ uid, state, position, previousState }: PresenceUpdate, servers: ReadonlySet<string>): void {
     const { restrictions } = this.#parts;
     const lost = this.#parts.servers.keepRouted(uid, servers, position);
+    // What was withheld is not for them any more.
+    if (lost.length > 0) restrictions.settleWithheld(uid, lost);
     if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
     for (const name of lost) {
       const form = restrictions.formOfServer(uid, name);

@@ -29,6 +29,18 @@ export class Farewells {
     this.add(observer, source, position + 1);
   }
 
+  /** Whether there is one that does not depend on rules. */
+  isFinal(observer: number, source: number): boolean {
+    const at = this.at(observer, source);
+    return at > 0 && at % 2 === 0;
+  }
+
+  /** What was only for as long as some rule would let the observer see the source is due now that none does. */
+  confirm(observer: number, source: number): void {
+    const at = this.at(observer, source);
+    if (at % 2 !== 0) this.add(observer, source, at - 1);
+  }
+
   /** 0 for none. */
   at(observer: number, source: number): number {
     return this.#size === 0 ? 0 : (this.#byObserver.get(observer)?.get(source) ?? 0);

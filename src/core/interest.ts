@@ -21,8 +21,15 @@ export interface InterestChange {
 
 const NOTHING: InterestChange = { gainsAll: false, losesAll: false, gained: [], lost: [] };
 
+const NOBODY: readonly UserId[] = [];
+/** Users whom observers who are away were interested in, at most. */
+const MAX_AWAY_IDS = 500_000;
+
 export class Interest {
   readonly #users: UserTable;
+  /** Of observers who are away, by uid, the one who left first first: what they come back with may be less. */
+  readonly #away = new Map<number, readonly UserId[]>();
+  #awayIds = 0;
   readonly #answers: (InterestAnswer | undefined)[] = [];
   /** slot → uids, ascending. */
   readonly #wanted = new IntLists();
@@ -85,6 +92,27 @@ export class Interest {
     if (this.#answers[slot] === undefined) return;
     this.set(slot, []);
     this.#answers[slot] = undefined;
+  }
+
+  /** Remembers whom an observer who goes away was interested in: of those by name, whoever is there. */
+  keepAway(uid: number, seen: readonly UserId[]): void {
+    this.takeAway(uid);
+    if (seen.length === 0) return;
+    this.#away.set(uid, seen);
+    this.#awayIds += seen.length;
+    for (const oldest of this.#away.keys()) {
+      if (this.#awayIds <= MAX_AWAY_IDS) break;
+      this.takeAway(oldest);
+    }
+  }
+
+  /** Whom an observer was interested in, and may have seen present, when they went away, if they have not been back since. */
+  takeAway(uid: number): readonly UserId[] {
+    const seen = this.#away.get(uid);
+    if (seen === undefined) return NOBODY;
+    this.#away.delete(uid);
+    this.#awayIds -= seen.length;
+    return seen;
   }
 
   #internAll(answer: readonly UserId[]): number[] {

@@ -32,6 +32,10 @@ export class PairTable {
     }
   }
 
+  has(uid: number): boolean {
+    return this.get(uid) >= 0;
+  }
+
   set(uid: number, value: number): void {
     if ((this.#size + 1) * 4 > this.#slots.length * 3) this.#grow();
     const slots = this.#slots;

@@ -32,7 +32,7 @@ export class Partings {
 
   /** Somebody is about to leave a room. */
   add(room: number, uid: number): void {
-    const { rooms, users } = this.#parts;
+    const { restrictions, rooms, turn, users } = this.#parts;
     const servers = rooms.remoteServers(room);
     if (servers === undefined) return;
     if (users.isLocal(uid)) {
@@ -42,7 +42,9 @@ export class Partings {
     const server = users.server[uid] as number;
     if (servers.get(server) !== 1) return;
     for (const member of rooms.members.values(room)) {
-      if (users.isLocal(member) && !users.isOffline(member)) this.#note(users.servers.name(server), member);
+      if (!users.isLocal(member)) continue;
+      const name = users.servers.name(server);
+      if (!turn.isShownOffline(member) || restrictions.isWithheld(member, name)) this.#note(name, member);
     }
   }
 
@@ -54,8 +56,11 @@ export class Partings {
     for (const [name, users] of this.#parted) {
       const states: UserPresenceState[] = [];
       for (const uid of users) {
-        if (turn.isShownOffline(uid) || servers.isToldOf(name, uid)) continue;
+        if (servers.isToldOf(name, uid)) continue;
         const form = restrictions.formOfServer(uid, name);
+        // What was withheld is not for it any more.
+        if (form === UNKNOWN) restrictions.settleWithheld(uid, [name]);
+        if (turn.isShownOffline(uid)) continue;
         if (form !== UNKNOWN && !isHidden(form)) states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));
       }
       if (states.length > 0) told.set(name, states);

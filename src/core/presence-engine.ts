@@ -28,7 +28,7 @@ import type {
   TurnChanges,
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
-import { Form, UNKNOWN } from './forms.ts';
+import { Form, isHidden, UNKNOWN } from './forms.ts';
 import { EngineView } from './engine-view.ts';
 import { factsOf, type PairFacts } from './explain.ts';
 import type { InterestAnswer } from './interest.ts';
@@ -233,11 +233,20 @@ export class PresenceEngine {
     const observer = this.#parts.users.find(userId);
     const slot = this.#parts.observers.slotOf(observer);
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
-    const { delivery, turn } = this.#parts;
-    const change = this.#parts.interest.set(slot, interest);
+    const { delivery, rooms, turn, users, visibility } = this.#parts;
     const isThere = (uid: number): boolean => uid !== observer && !turn.isShownOffline(uid);
-    const lost = (change.losesAll ? this.#everybody() : change.lost).filter(isThere);
-    const gained = change.gained.filter((uid) => isThere(uid) && !this.#parts.rooms.share(observer, uid));
+    const missed = this.#parts.interest.takeAway(observer).map((userId) => users.find(userId));
+    const change = this.#parts.interest.set(slot, interest);
+    const mayBeLost = change.losesAll ? this.#everybody() : change.lost;
+    const lost = [...mayBeLost.filter(isThere), ...missed.filter((uid) => uid >= 0)];
+    // Whoever went offline before was told as that, if not on every device.
+    delivery.noteGone(
+      slot,
+      change.lost.filter((uid) => uid !== observer && turn.isShownOffline(uid)),
+    );
+    const gained = change.gained.filter(
+      (uid) => (isThere(uid) || visibility.isUndecided(observer, uid)) && !rooms.share(observer, uid),
+    );
     const isMany = change.gainsAll || gained.length > this.#options.limits.maxPendingPerObserver / 2;
     if (!isMany) return delivery.tellInterest(slot, gained, lost);
     if (lost.length > 0) delivery.tellInterest(slot, [], lost);
@@ -486,6 +495,16 @@ export class PresenceEngine {
   #detach(slot: number): void {
     const uid = this.#parts.observers.uid[slot] as number;
     this.#parts.rooms.detach(uid, slot);
+    const { interest, restrictions, turn, users } = this.#parts;
+    const wanted = interest.wantsAll(slot) ? this.#everybody() : interest.wantedBy(slot);
+    const seen = wanted.filter((one) => {
+      const form = restrictions.form(one, uid);
+      return form !== UNKNOWN && !isHidden(form) && !turn.isShownOffline(one);
+    });
+    interest.keepAway(
+      uid,
+      seen.map((one) => users.ids.name(one)),
+    );
     this.#parts.interest.forget(slot);
     this.#parts.inboxes.close(slot);
     this.#parts.observers.release(slot);

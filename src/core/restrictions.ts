@@ -38,6 +38,8 @@ export class Restrictions {
   #evictions = 0;
   readonly #withheld = new Map<number, Set<ObserverKey>>();
   #withheldPairs = 0;
+  /** Of those, who may have seen the source. */
+  readonly #seen = new Map<number, Set<ObserverKey>>();
   /** Of those, whom nobody has been asked about. */
   #fresh = new Map<number, Set<ObserverKey>>();
   /** Local users who have an id only because an answer names them: forgotten, they would come back unrestricted. */
@@ -46,8 +48,10 @@ export class Restrictions {
   isOn = false;
   /** Position at which they began to. */
   onSince = 0;
+  /** Position at which they ceased to, the last time; 0 for never. */
+  offSince = 0;
   /** By source: that position if they were there then, that of their last change if they were offline; 0 for not known then. */
-  #goneAt = new Float64Array(0);
+  #goneAt: Float64Array = new Float64Array(0);
 
   constructor(users: UserTable, maxPairs = DEFAULT_MAX_PAIRS) {
     this.#users = users;
@@ -117,8 +121,16 @@ export class Restrictions {
     return this.#answers.get(source)?.changedAt ?? 0;
   }
 
-  /** Something of the source does not reach the observer until somebody has said in what form. */
-  withhold(source: number, key: ObserverKey): void {
+  /**
+   * Something of the source does not reach the observer until somebody has said in what form. `hasSeen`: the observer may have seen the source
+   * before anything was kept back.
+   */
+  withhold(source: number, key: ObserverKey, hasSeen = false): void {
+    if (hasSeen) {
+      const seen = this.#seen.get(source);
+      if (seen === undefined) this.#seen.set(source, new Set([key]));
+      else seen.add(key);
+    }
     const withheld = this.#withheld.get(source) ?? new Set();
     if (withheld.has(key)) return;
     withheld.add(key);
@@ -132,6 +144,11 @@ export class Restrictions {
       if (oldest === undefined) break;
       this.#forgetWithheld(oldest);
     }
+  }
+
+  /** Whether what is withheld would be news to somebody who has seen the source. */
+  hasSeen(source: number, key: ObserverKey): boolean {
+    return this.#seen.get(source)?.has(key) ?? false;
   }
 
   isWithheld(source: number, key: ObserverKey): boolean {
@@ -152,6 +169,7 @@ export class Restrictions {
     this.#withheldPairs -= this.withheldKeys(source).size;
     this.#withheld.delete(source);
     this.#fresh.delete(source);
+    this.#seen.delete(source);
   }
 
   /** Somebody is being asked about all of the source's observers. */
@@ -164,11 +182,14 @@ export class Restrictions {
     const withheld = this.#withheld.get(source);
     if (withheld === undefined) return;
     const fresh = this.#fresh.get(source);
+    const seen = this.#seen.get(source);
     for (const key of keys) {
+      seen?.delete(key);
       if (withheld.delete(key)) this.#withheldPairs--;
       fresh?.delete(key);
     }
     if (withheld.size === 0) this.#withheld.delete(source);
+    if (seen?.size === 0) this.#seen.delete(source);
     if (fresh?.size === 0) this.#fresh.delete(source);
   }
 
@@ -263,7 +284,7 @@ export class Restrictions {
   lostAt(source: number, observer: number): number {
     const answer = this.#answers.get(source);
     const before = this.#goneAt[source] ?? 0;
-    if (answer === undefined || (answer.named?.get(observer) ?? UNKNOWN) !== UNKNOWN) return before;
+    if (answer === undefined || answer.named?.has(observer) === true) return before;
     return Math.max(before, answer.lostAt);
   }
 
@@ -295,6 +316,11 @@ export class Restrictions {
     this.#goneAt[source] = position;
   }
 
+  /** Whether something was known of the source when modules began to restrict. */
+  wasKnown(source: number): boolean {
+    return this.isOn && (this.#goneAt[source] ?? 0) > 0;
+  }
+
   /** Whether the source was there when modules began to restrict. */
   wasThere(source: number): boolean {
     return this.isOn && this.#goneAt[source] === this.onSince;
@@ -305,13 +331,15 @@ export class Restrictions {
     if (answer !== undefined) answer.changedAt = position;
   }
 
-  /** Nobody restricts any more. */
-  clear(): void {
+  /** Nobody restricts any more, from `position` on. */
+  clear(position: number): void {
     this.isOn = false;
+    this.offSince = position;
     this.#goneAt = new Float64Array(0);
     this.#answers.clear();
     this.#withheld.clear();
     this.#fresh.clear();
+    this.#seen.clear();
     this.#strays.clear();
     this.#pairs = 0;
     this.#withheldPairs = 0;

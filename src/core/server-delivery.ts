@@ -87,6 +87,12 @@ export class ServerDelivery {
     return this.#routedAt.get(uid) === position ? this.routedOf(uid) : NO_SERVERS;
   }
 
+  /** Whether routers, and nothing else, send the user to the server, and have still to say who gets the newest update. */
+  isUndecided(name: ServerName, uid: number): boolean {
+    if (!this.routedOf(uid).has(name) || this.sharesRoom(uid, name)) return false;
+    return (this.#routedAt.get(uid) ?? 0) < (this.#parts.users.position[uid] as number);
+  }
+
   /** Servers that routers named for the source's last update. */
   routedOf(uid: number): ReadonlySet<ServerName> {
     return this.#routed.get(uid) ?? NO_SERVERS;

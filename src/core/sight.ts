@@ -12,6 +12,7 @@ import { Form, isHidden, UNKNOWN } from './forms.ts';
 import type { Farewells } from './farewells.ts';
 import type { Inboxes } from './inboxes.ts';
 import type { Observers } from './observers.ts';
+import type { PairTable } from './pair-table.ts';
 import type { Positions } from './positions.ts';
 import type { ObserverKey, Restrictions } from './restrictions.ts';
 import type { ServerDelivery } from './server-delivery.ts';
@@ -60,7 +61,7 @@ export class Sight {
       for (const source of new Set([...restrictions.sources(), ...restrictions.withheldSources()])) {
         this.#apply(source, NOBODY, NO_RESTRICTION);
       }
-      restrictions.clear();
+      restrictions.clear(positions.next());
     }
     return delivery.finishFresh();
   }
@@ -139,7 +140,7 @@ export class Sight {
       // Not asked about, and spoken of until now.
       if (was !== UNKNOWN && restrictions.formOfKey(source, key) === UNKNOWN) restrictions.keep(source, key, was);
     }
-    const position = this.#tell(source, before, mayDiffer);
+    const position = this.#tell(source, before, mayDiffer, named);
     if (isOpen(others) && !isOpen(restrictions.formOfOthers(source))) {
       restrictions.setLostAt(source, this.#goneAt(source, position), named);
     }
@@ -153,10 +154,16 @@ export class Sight {
   }
 
   /** Returns the position at which whoever is there is told. */
-  #tell(source: number, before: ReadonlyMap<ObserverKey, Form>, mayDiffer: boolean): number {
+  #tell(
+    source: number,
+    before: ReadonlyMap<ObserverKey, Form>,
+    mayDiffer: boolean,
+    wereNamed: PairTable | null,
+  ): number {
     const { delivery, observers, positions, restrictions, servers, turn } = this.#parts;
     let hasChanged = mayDiffer;
     const position = positions.next();
+    const areNamed = restrictions.named(source);
     for (const [key, was] of before) {
       const form = restrictions.formOfKey(source, key);
       // Asked about before, or not, and free then and now.
@@ -165,12 +172,19 @@ export class Sight {
       if (typeof key === 'string') {
         if (!this.#isToldOf(key, source)) continue;
         const change = this.#changeOf(source, key, was, form);
+        if (change === 'tell' && servers.isUndecided(key, source)) continue;
         if (change === 'tell') servers.tell(key, source, turn.shownRecord(source));
         else if (change === 'lose') servers.tellOffline(key, turn.shownRecord(source));
         continue;
       }
       const slot = observers.slotOf(key);
-      if (isOpen(was) && isHidden(form) && this.#isLossTold(form)) this.#takeLeave(key, slot, source, position);
+      // Their token is newer than what they were not given.
+      if (slot < 0 && isOpen(form) && restrictions.isWithheld(source, key)) hasChanged = true;
+      if (isOpen(was) && isHidden(form) && this.#isLossTold(form)) {
+        // For all others the answer remembers when.
+        const isNamed = areNamed?.has(key) === true || wereNamed?.has(key) === true;
+        if (isNamed) this.#takeLeave(key, slot, source, position);
+      }
       if (!this.#wouldSee(key, source)) continue;
       const change = this.#changeOf(source, key, was, form);
       if (change === 'none') continue;
@@ -183,28 +197,40 @@ export class Sight {
 
   /** For devices that come back with a token from before a loss: of an observer who is away, and of one who is there if they missed why. */
   #takeLeave(observer: number, slot: number, source: number, position: number): void {
-    const { farewells, inboxes } = this.#parts;
+    const { farewells } = this.#parts;
     const goneAt = this.#goneAt(source, position);
-    const isTold = goneAt === position ? this.#wouldSee(observer, source) : goneAt <= (inboxes.floor[slot] as number);
-    if (goneAt > 0 && (slot < 0 || !isTold)) farewells.addIfSeen(observer, source, goneAt);
+    const isSeen = this.#wouldSee(observer, source);
+    // Who has gone out of sight already has been told why.
+    if (goneAt === 0 || (!isSeen && farewells.isFinal(observer, source))) return;
+    if (slot < 0 || goneAt !== position || !isSeen) farewells.addIfSeen(observer, source, goneAt);
   }
 
   #changeOf(source: number, key: ObserverKey, was: Form, form: Form): Change {
-    const isOffline = this.#parts.turn.isShownOffline(source);
+    const { servers, turn } = this.#parts;
+    const isOffline = turn.isShownOffline(source);
     if (was === UNKNOWN) {
-      if (isHidden(form)) return this.#sawBefore(source, key) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
-      return this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
+      // Whoever was there then may have gone offline since, unheard.
+      if (isHidden(form)) return this.#sawBefore(source, key) && this.#isLossTold(form) ? 'lose' : 'none';
+      const hasLess = form !== Form.FULL && !isOffline && this.#sawBefore(source, key);
+      return hasLess || this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
     }
-    if (isHidden(form)) return !isHidden(was) && !isOffline && this.#isLossTold(form) ? 'lose' : 'none';
+    if (isHidden(form)) {
+      const isKnown = isOffline && !(typeof key === 'string' && servers.isUndecided(key, source));
+      return !isHidden(was) && !isKnown && this.#isLossTold(form) ? 'lose' : 'none';
+    }
     // Whoever has not seen the source takes them to be offline.
     return isHidden(was) && isOffline ? 'none' : 'tell';
   }
 
   /** Whether an observer may have been told of the source before anything was restricted: not since it was. */
   #sawBefore(source: number, key: ObserverKey): boolean {
-    const { inboxes, observers, restrictions } = this.#parts;
+    const { inboxes, observers, restrictions, turn } = this.#parts;
+    if (restrictions.hasSeen(source, key)) return true;
+    if (typeof key === 'string') {
+      const wasSent = restrictions.wasThere(source) || (restrictions.wasKnown(source) && turn.isShownOffline(source));
+      return wasSent && restrictions.onSince > this.#startPosition;
+    }
     if (!restrictions.wasThere(source)) return false;
-    if (typeof key === 'string') return restrictions.onSince > this.#startPosition;
     const slot = observers.slotOf(key);
     return slot >= 0 && (inboxes.openedAt[slot] as number) < restrictions.onSince;
   }

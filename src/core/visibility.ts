@@ -88,6 +88,11 @@ export class Visibility {
     );
   }
 
+  /** Whether routers let the observer see the source until now, and have still to decide about its newest update. */
+  isUndecided(observer: number, source: number): boolean {
+    return this.#kept.names(source, observer) && (this.#users.position[source] as number) > this.#kept.position(source);
+  }
+
   /** `wouldSee` without kept answers: what `publish` tells without asking routers. */
   seesByDefault(observer: number, target: number): boolean {
     return observer === target || this.#rooms.share(observer, target) || this.isInterested(observer, target);
