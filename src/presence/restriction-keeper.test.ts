@@ -291,7 +291,7 @@ describe('RestrictionKeeper', () => {
 
   it('lets whoever connects wait for the answers, until the deadline', async () => {
     const world = World.slow();
-    world.unknown = [ALICE, BOB].map((source) => ({ source, observers: [X] }));
+    world.unknown = ([ALICE, BOB] as const).map((source) => ({ source, observers: [X] }));
     const first = world.keeper.begin(X) as Promise<void>;
     await world.open[0]?.give();
     expect(await isPending(world, first)).toBe(true);
