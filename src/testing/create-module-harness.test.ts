@@ -66,6 +66,33 @@ describe('createModuleHarness', () => {
     expect(harness.received(alice)).toEqual([]);
   });
 
+  it('has whoever leaves the last common room go offline for those who stay, and they for them', async () => {
+    await using harness = await createModuleHarness(Idle);
+    harness.rooms.join('!room:example.org', [alice, bob]);
+    for (const userId of [alice, bob] as const) await harness.setPresence(userId, { state: 'online' });
+    await harness.sync(bob, { device: 'A' });
+    harness.clear();
+    harness.rooms.leave('!room:example.org', bob);
+    await harness.settle();
+    expect(harness.received(alice)).toMatchObject([{ userId: bob, state: 'offline' }]);
+    expect(harness.received(bob)).toMatchObject([{ userId: alice, state: 'offline' }]);
+    expect(await harness.sync(bob, { device: 'A' })).toMatchObject([{ userId: alice, state: 'offline' }]);
+    expect(await harness.get(alice, bob)).toBeNull();
+  });
+
+  it('keeps back what a module restricts, in every answer', async () => {
+    const forms = new Map<UserId, 'deny' | 'offline' | { hide: ['status_msg'] }>([[bob, { hide: ['status_msg'] }]]);
+    const callbacks = { getRestrictions: (source: UserId) => forms.get(source) };
+    await using harness = await createModuleHarness(callbacks);
+    harness.rooms.join('!room:example.org', [alice, bob]);
+    await harness.setPresence(bob, { state: 'online', statusMsg: 'hello' });
+    const shown = { userId: bob, state: 'online', statusMsg: null, currentlyActive: true };
+    expect(harness.received(alice)).toEqual([shown]);
+    expect(await harness.get(alice, bob)).toEqual(shown);
+    expect(await harness.sync(alice)).toEqual([shown]);
+    expect(await harness.get(bob, bob)).toMatchObject({ statusMsg: 'hello' });
+  });
+
   it('tells a new room mate’s presence to those who are there', async () => {
     await using harness = await createModuleHarness(Idle);
     harness.rooms.join('!room:example.org', alice);
