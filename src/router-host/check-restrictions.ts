@@ -12,7 +12,7 @@ import { EVERYBODY_ELSE } from '../module/callbacks.ts';
 import { type Drop, Invalid } from './callback-runner.ts';
 import { kindOf, show } from './describe-value.ts';
 import type { KnownIds } from './known-ids.ts';
-import { everybody, membership, type RestrictionRequest } from './restriction-answers.ts';
+import { everybody, type RestrictionRequest } from './restriction-answers.ts';
 
 export interface RestrictionRules {
   readonly ids: KnownIds;
@@ -100,13 +100,13 @@ function readAll(
   return { others, observers: new Map(observers.map((observer) => [observer, forms.get(observer) ?? Form.DENIED])) };
 }
 
-/** Leaves out what goes without saying, and those about whom nobody asked. */
+/** Leaves out what goes without saying, and most of those about whom nobody asked. */
 function finish(forms: Map<Observer, Form>, others: Form | null, asked: readonly Observer[]): RestrictionAnswer {
-  const isAsked = others === null ? membership(asked) : null;
-  for (const [observer, form] of forms) {
-    if (form === (others ?? Form.FULL) || isAsked?.(observer) === false) forms.delete(observer);
-  }
-  return { others, observers: forms };
+  const usual = others ?? Form.FULL;
+  for (const [observer, form] of forms) if (form === usual) forms.delete(observer);
+  if (others !== null || forms.size <= asked.length) return { others, observers: forms };
+  const named = asked.filter((observer) => forms.has(observer));
+  return { others, observers: new Map(named.map((observer) => [observer, forms.get(observer) ?? Form.FULL])) };
 }
 
 /** Whatever is wrong with it, whom it names is denied. */

@@ -31,12 +31,9 @@ export function mergeRestrictions(asked: readonly Observer[], answers: readonly 
   let others: Form | null = Form.FULL;
   for (const answer of answers) others = others === null || answer.others === null ? null : others | answer.others;
   const merged = new Map<Observer, Form>();
-  // Of those not asked about, an answer that is only about those asked says nothing.
-  const isAsked = others === null ? membership(asked) : null;
   for (const { observers } of answers) {
     for (const observer of observers.keys()) {
-      if (merged.has(observer) || isAsked?.(observer) === false) continue;
-      merged.set(observer, sumFor(observer, answers));
+      if (!merged.has(observer)) merged.set(observer, sumFor(observer, answers));
     }
   }
   // Whom none of them names gets what they say of all others, which is not the same for all of them when one speaks of those asked only.
@@ -54,16 +51,4 @@ function sumFor(observer: Observer, answers: readonly RestrictionAnswer[]): Form
 /** What an answer says of somebody it is about. */
 export function formIn({ observers, others }: RestrictionAnswer, observer: Observer): Form {
   return observers.get(observer) ?? others ?? Form.FULL;
-}
-
-/** Whether somebody is in a list, for few questions about it as for many. */
-export function membership(list: readonly Observer[]): (observer: Observer) => boolean {
-  let questions = 0;
-  let set: ReadonlySet<Observer> | undefined;
-  return (observer) => {
-    if (set !== undefined) return set.has(observer);
-    questions += 1;
-    if (questions > 8) set = new Set(list);
-    return list.includes(observer);
-  };
 }

@@ -70,6 +70,40 @@ describe('RestrictionMemory', () => {
     expect([given.observers.size, away.observers.size, memory.size]).toEqual([1, 2, 4]);
   });
 
+  it('changes no map that it has given away, by what comes after', () => {
+    const memory = new RestrictionMemory(100);
+    memory.set(about(['@a:test']), { others: FULL, observers: new Map() }, 1);
+    memory.set(about(['@b:test']), only([['@b:test', DENIED]]), 2);
+    const away = memory.get(about([]), DENIED);
+    memory.set(about(['@b:test']), only([]), 3);
+    expect(memory.get(about([]), DENIED).observers.get('@b:test')).toBe(FULL);
+    expect(away.observers.get('@b:test')).toBe(DENIED);
+  });
+
+  it('knows the last of many answers about each, and counts those asked about again and again once', () => {
+    const memory = new RestrictionMemory(10_000);
+    const forms = new Map<Observer, Form>();
+    let call = 0;
+    const say = (observers: Observer[], form: Form): void => {
+      memory.set(
+        about(observers),
+        only(form === FULL ? [] : observers.map((observer) => [observer, form])),
+        (call += 1),
+      );
+      for (const observer of observers) forms.set(observer, form);
+    };
+    const all = Array.from({ length: 100 }, (_, index): Observer => `@${index}:test`);
+    for (let round = 0; round < 50; round += 1) say(all, round % 2 === 0 ? DENIED : OFFLINE);
+    expect(memory.size).toBe(101);
+    for (let index = 0; index < 100; index += 1) {
+      say([`@${(index * 37) % 100}:test`], [FULL, DENIED, OFFLINE][index % 3] ?? FULL);
+      if (index % 10 === 0) say([`@${index}:test`, `@${(index * 7) % 100}:test`], NO_STATUS);
+      if (index % 25 === 0) memory.get(about([]), DENIED);
+    }
+    expect(memory.get(about(all), DENIED)).toEqual(only([...forms].filter(([, form]) => form !== FULL)));
+    expect(memory.size).toBe(101);
+  });
+
   it('does not take what an older call says for newer', () => {
     const memory = new RestrictionMemory(100);
     memory.set(about(['@a:test']), only([['@a:test', DENIED]]), 2);

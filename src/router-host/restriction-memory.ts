@@ -1,20 +1,33 @@
 /**
  * Remembers what one module last said about each source and observer, for as long as it fails to say it again.
  *
+ * Answers are kept as they are, and put together only when somebody needs them: that is seldom, and there may be many observers.
  * Bounded by the number of ids: beyond it the sources answered longest ago are forgotten, and what `on_failure` says holds for them.
  */
 import type { Observer, RestrictionAnswer } from '../core/engine-api.ts';
 import { Form } from '../core/forms.ts';
 import type { RestrictionRequest } from './restriction-answers.ts';
 
+/** Answers of one source that are kept as they are. */
+const MAX_APART = 8;
+
+interface Saying {
+  readonly asked: readonly Observer[];
+  readonly observers: ReadonlyMap<Observer, Form>;
+}
+
 interface Remembered {
   /** Of everybody who is not in `named`; null: nothing is known of them. */
   others: Form | null;
   named: ReadonlyMap<Observer, Form>;
-  /** The same map, unless an answer that was given away has it. */
+  /** The same map, unless an answer that came, or was given away, has it. */
   own: Map<Observer, Form> | null;
+  /** What was said since, about those asked only, oldest first. */
+  since: Saying[];
   /** Which call it was that said so. */
   call: number;
+  /** Ids in all of it. */
+  cost: number;
 }
 
 export class RestrictionMemory {
@@ -22,7 +35,7 @@ export class RestrictionMemory {
   readonly #sources = new Map<string, Remembered>();
   #ids = 0;
 
-  /** @param maxIds - most ids remembered, of sources and of observers who are named with them */
+  /** @param maxIds - most ids remembered, of sources and of observers who were asked about with them */
   constructor(maxIds: number) {
     this.#maxIds = maxIds;
   }
@@ -35,16 +48,23 @@ export class RestrictionMemory {
   /**
    * Takes in an answer.
    *
+   * @param request - its array of observers is kept
    * @param call - grows with each call: what an older one says does not replace what a newer one has said
    */
-  set({ source, observers }: RestrictionRequest, answer: RestrictionAnswer, call: number): void {
+  set({ source, observers: asked }: RestrictionRequest, { others, observers }: RestrictionAnswer, call: number): void {
     const known = this.#sources.get(source);
     if (known !== undefined && call < known.call) return;
     if (known !== undefined) this.#forget(source, known);
-    const remembered = answer.others === null ? update(known, observers, answer, call) : replace(answer, call);
-    if (costOf(remembered) > this.#maxIds) return;
+    const remembered =
+      others === null
+        ? (known ?? { others: null, named: NOBODY, own: null, since: [], call, cost: 0 })
+        : { others, named: observers, own: null, since: [], call, cost: 0 };
+    remembered.call = call;
+    if (others === null) add(remembered, { asked, observers });
+    remembered.cost = costOf(remembered);
+    if (remembered.cost > this.#maxIds) return;
     this.#sources.set(source, remembered);
-    this.#ids += costOf(remembered);
+    this.#ids += remembered.cost;
     for (const [oldest, theirs] of this.#sources) {
       if (this.#ids <= this.#maxIds) break;
       this.#forget(oldest, theirs);
@@ -58,9 +78,15 @@ export class RestrictionMemory {
    */
   get({ source, observers }: RestrictionRequest, otherwise: Form): RestrictionAnswer {
     const known = this.#sources.get(source);
-    if (known !== undefined && known.others !== null) {
-      known.own = null;
-      return { others: known.others, observers: known.named };
+    if (known !== undefined) {
+      putTogether(known);
+      this.#ids -= known.cost;
+      known.cost = costOf(known);
+      this.#ids += known.cost;
+      if (known.others !== null) {
+        known.own = null;
+        return { others: known.others, observers: known.named };
+      }
     }
     const forms = new Map<Observer, Form>();
     for (const observer of observers) {
@@ -75,29 +101,39 @@ export class RestrictionMemory {
     this.#ids = 0;
   }
 
-  #forget(source: string, remembered: Remembered): void {
+  #forget(source: string, { cost }: Remembered): void {
     this.#sources.delete(source);
-    this.#ids -= costOf(remembered);
+    this.#ids -= cost;
   }
 }
 
-function replace({ others, observers }: RestrictionAnswer, call: number): Remembered {
-  return { others, named: observers, own: null, call };
+const NOBODY: ReadonlyMap<Observer, Form> = new Map();
+
+function add(remembered: Remembered, saying: Saying): void {
+  const { since } = remembered;
+  const last = since.at(-1);
+  // Mostly the same are asked about again.
+  if (last !== undefined && isSame(last.asked, saying.asked)) since.pop();
+  since.push(saying);
+  if (since.length > MAX_APART) putTogether(remembered);
 }
 
-/** Adds what is said of those asked about to what is known of all others. */
-function update(
-  known: Remembered | undefined,
-  asked: readonly Observer[],
-  { observers }: RestrictionAnswer,
-  call: number,
-): Remembered {
-  const own = known?.own ?? new Map(known?.named);
-  for (const observer of asked) own.set(observer, observers.get(observer) ?? Form.FULL);
-  return { others: known?.others ?? null, named: own, own, call };
+function putTogether(remembered: Remembered): void {
+  if (remembered.since.length === 0) return;
+  const named = remembered.own ?? new Map(remembered.named);
+  for (const { asked, observers } of remembered.since) {
+    for (const observer of asked) named.set(observer, observers.get(observer) ?? Form.FULL);
+  }
+  remembered.named = named;
+  remembered.own = named;
+  remembered.since = [];
+}
+
+function isSame(a: readonly Observer[], b: readonly Observer[]): boolean {
+  return a.length === b.length && a.every((observer, index) => observer === b[index]);
 }
 
 /** The source itself counts, too, so that a million short answers are not free. */
-function costOf({ named }: Remembered): number {
-  return 1 + named.size;
+function costOf({ named, since }: Remembered): number {
+  return since.reduce((sum, { asked }) => sum + asked.length, 1 + named.size);
 }

@@ -15,7 +15,7 @@ import type { Examination, ExamineQuestion } from './examine-modules.ts';
 /** Whose presence an observer wants in addition: valid user ids without duplicates, or everybody known. */
 export type Interest = readonly UserId[] | PresenceAllUsers;
 
-/** The restrictions of all modules on one source's presence. Whoever is named without having been asked about may be left out of account. */
+/** The restrictions of all modules on one source's presence. With `others: null`, whoever is named without having been asked about counts for nothing. */
 export interface Restrictions extends RestrictionAnswer {
   /** False when a module failed: what it said last stands, or its `on_failure`, and it is to be asked again later. */
   readonly isFinal: boolean;
