@@ -30,7 +30,7 @@ look like, all at once, each with its line. For editors there is a JSON Schema b
 - **Secrets** can be in a file of their own: \`…_path\` instead of the key.
 - A key without a value is the same as no key. \`true\` and \`false\` can also be spelled \`yes\`, \`on\`, \`no\`, \`off\`.
 - Keys of Synapse that have no meaning here are accepted with one warning each; the last section lists them.
-- \`SIGHUP\` reads the file again: log level, rate limits, \`max_request_size\`, TLS files and the admin token take effect at once, and the log says what needs a restart.
+- \`SIGHUP\` reads the file again: log level, rate limits, \`max_request_size\`, TLS files, the admin token and \`modules\` take effect at once, and the log says what needs a restart.
 `;
 
 /** The page as it should be. */
