@@ -1,6 +1,6 @@
 /**
- * For random rooms, modules, failures and connections, an explanation says what `GET …/status` answers and what a sync delivers, and
- * explaining changes nothing.
+ * For random rooms, modules, failures and connections, an explanation says what `GET …/status` answers, what a sync delivers, and what
+ * another server is sent next; and explaining changes nothing.
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -72,9 +72,9 @@ describe('explanations and what is really delivered', () => {
               callbacks(early.restrictions !== null, () => (isAfter ? late : early)),
             ),
           });
-          const change = async (userId: UserId) => {
-            if (mode === 'tracked') await rig.online(userId, 'here');
-            else await rig.handler.setPresenceForUsers(new Map([[userId, { state: 'online', statusMsg: 'here' }]]));
+          const change = async (userId: UserId, state: 'online' | 'unavailable' = 'online') => {
+            if (mode === 'tracked') await rig.handler.setPresence(userId, 'DEVICE', state, 'here');
+            else await rig.handler.setPresenceForUsers(new Map([[userId, { state, statusMsg: 'here' }]]));
             await rig.clock.settle();
           };
           const open: Disposable[] = [];
@@ -107,6 +107,23 @@ describe('explanations and what is really delivered', () => {
                 expect(synced, label).toEqual(isVisible ? status : shownAs === 'offline' ? synced && status : null);
               }
               expect(await rig.get(observer, target), label).toEqual(status);
+            }
+          }
+          for (const target of LOCAL) {
+            // Of somebody who was never heard of there is nothing to ask modules about.
+            await change(target);
+            const { conclusion, hidden, isVisible } = await rig.explain('far.example', target);
+            rig.federation.clear();
+            await change(target, 'unavailable');
+            const sent = rig.federation.statesAt('far.example').get(target);
+            const label = `far.example → ${target}: ${conclusion}`;
+            // Nothing, but for the last "offline" of somebody it was told of before.
+            if (!isVisible) expect(sent?.state ?? 'offline', label).toBe('offline');
+            else {
+              expect(sent, label).toMatchObject({
+                state: 'unavailable',
+                statusMsg: hidden.includes('status_msg') ? null : 'here',
+              });
             }
           }
           for (const session of open) session[Symbol.dispose]();
