@@ -2,7 +2,8 @@
  * One request on its way through the server: what a handler sees of it, and the one function that answers.
  *
  * Everything that not every handler needs (query, body, signal) is made when first read: this is the hot path of
- * presence `PUT`, `GET` and of every long poll.
+ * presence `PUT`, `GET` and of every long poll. All that can become of an answer (given, taken over, a stream, given up) is one state, hence
+ * the length.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SharedHeaders } from './answer-head.ts';
