@@ -16,6 +16,7 @@ import type {
   ModuleHarnessOptions,
   ModuleUnderTest,
 } from './module-harness.ts';
+import { describeDisagreements } from './describe-disagreements.ts';
 import { describeLine } from './describe-line.ts';
 import { readContent, TestClient } from './test-client.ts';
 import { createTestServer, prepareModules } from './test-server.ts';
@@ -37,6 +38,8 @@ export interface HarnessParts<Instance> {
   readonly harness: ModuleHarness<Instance>;
   /** What the module's own api would do. */
   readonly operations: PresenceOperations;
+  /** Pairs that only one of a module's two callbacks named. */
+  readonly disagreements: () => readonly string[];
 }
 
 /** @param load - what the loader hands over: the module under test, and those after it */
@@ -227,7 +230,7 @@ export async function createHarness<Instance>(
       await presence.stop();
     },
   };
-  return { harness, operations: presence };
+  return { harness, operations: presence, disagreements: () => describeDisagreements(host.router) };
 }
 
 /** Tests can be written in plain JavaScript, and time that does not move is hard to find. */

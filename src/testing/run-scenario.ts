@@ -31,7 +31,11 @@ export async function runScenario(
   load: () => Promise<readonly LoadedModule[]>,
 ): Promise<ScenarioOutcome> {
   const { serverName, mode } = scenario;
-  const { harness, operations } = await createHarness(load, { serverName, mode, accounts: lookUps(scenario) });
+  const { harness, operations, disagreements } = await createHarness(load, {
+    serverName,
+    mode,
+    accounts: lookUps(scenario),
+  });
   await using running = new Run(harness, operations);
   await running.begin(scenario);
   const start = await running.finish(NO_RESULT, null);
@@ -39,7 +43,8 @@ export async function runScenario(
   for (const { action, expect } of scenario.steps) {
     steps.push(await running.finish(await running.act(action), expect));
   }
-  return { start, steps, end: await running.end(scenario.expect) };
+  const end = await running.end(scenario.expect);
+  return { start, steps, end, disagreements: disagreements() };
 }
 
 class Run implements AsyncDisposable {
@@ -50,6 +55,8 @@ class Run implements AsyncDisposable {
   /** Of clients that have gone in this step. */
   #told: Lists = new Map();
   #problems = 0;
+  /** Of what the scenario itself calls, in this step. */
+  #failures: string[] = [];
 
   constructor(harness: ModuleHarness, operations: PresenceOperations) {
     this.#harness = harness;
@@ -145,7 +152,8 @@ class Run implements AsyncDisposable {
     try {
       return await this.#operate(action);
     } catch (error) {
-      return `it threw: ${toPlainError(error).message}`;
+      this.#failures.push(`it threw: ${toPlainError(error).message}`);
+      return null;
     }
   }
 
@@ -179,7 +187,10 @@ class Run implements AsyncDisposable {
   async #call(method: string, args: readonly unknown[]): Promise<string | null> {
     const { instance } = this.#harness;
     const member = (instance as Readonly<Record<string, unknown>> | null | undefined)?.[method];
-    if (typeof member !== 'function') return `the module has no method ${method}`;
+    if (typeof member !== 'function') {
+      this.#failures.push(`the module has no method ${method}`);
+      return null;
+    }
     await Reflect.apply(member, instance, args);
     return null;
   }
@@ -220,7 +231,9 @@ class Run implements AsyncDisposable {
   #newProblems(): readonly string[] {
     const problems = this.#harness.problems().slice(this.#problems);
     this.#problems += problems.length;
-    return problems;
+    const failures = this.#failures;
+    this.#failures = [];
+    return [...failures, ...problems];
   }
 }
 

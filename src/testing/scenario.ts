@@ -122,4 +122,6 @@ export interface ScenarioOutcome {
   readonly steps: readonly StepOutcome[];
   /** All together, and what is not as the scenario's own expectation says. */
   readonly end: StepOutcome;
+  /** Where the two callbacks of a module disagree. */
+  readonly disagreements: readonly string[];
 }

@@ -23,7 +23,10 @@ export interface ParsedScenario {
   /** The module's configuration; undefined if the file has none. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
   readonly fileName: string;
+  /** Where a value stands. */
   locate(path: ConfigPath): Position;
+  /** The line of a key, or of a step. */
+  lineOf(path: ConfigPath): number;
 }
 
 const ACTION_NAMES = Object.keys(ACTIONS) as (keyof typeof ACTIONS)[];
@@ -57,7 +60,13 @@ export function parseScenario(text: string, fileName: string, defaultServerName:
     return { path, position: yaml.locateValue(path), message };
   });
   if (wrong.length > 0) throw new ConfigFileError(fileName, wrong.toSorted(byPosition));
-  return { scenario, config: parsed.data.config, fileName, locate: (path) => yaml.locateKey(path) };
+  return {
+    scenario,
+    config: parsed.data.config,
+    fileName,
+    locate: (path) => yaml.locateValue(path),
+    lineOf: (path) => yaml.locateKey(path).line,
+  };
 }
 
 /** `expect: nothing` is short for: nobody gets anything. Keys without a value are no keys. */
@@ -81,7 +90,7 @@ function checkSteps(steps: unknown, yaml: YamlFile): Problem[] {
   return steps.flatMap((step: unknown, index) => {
     const path = ['steps', index];
     if (!isMapping(step)) return [];
-    const [first, second] = ACTION_NAMES.filter((name) => Object.hasOwn(step, name));
+    const [first, second] = Object.keys(step).filter((name) => Object.hasOwn(ACTIONS, name));
     if (first === undefined) {
       // A misspelled one has been named already.
       if (Object.keys(step).some((key) => key !== 'expect')) return [];
@@ -90,7 +99,8 @@ function checkSteps(steps: unknown, yaml: YamlFile): Problem[] {
     }
     if (second === undefined) return [];
     const message = `one step does one thing: "${first}" and "${second}" are two steps`;
-    return [{ path, position: yaml.locateKey([...path, second]), message }];
+    const place = [...path, second];
+    return [{ path: place, position: yaml.locateKey(place), message }];
   });
 }
 

@@ -34,13 +34,14 @@ export function printScenario(parsed: ParsedScenario, outcome: ScenarioOutcome):
   add('at the beginning', outcome.start, hasStart);
   for (const [index, step] of outcome.steps.entries()) {
     const { action } = scenario.steps[index] as (typeof scenario.steps)[number];
-    const { line } = parsed.locate(['steps', index]);
+    const line = parsed.lineOf(['steps', index]);
     const where = isTest ? `line ${line}, step ${index + 1}` : `${index + 1}`;
     add(`${where}: ${describeAction(action)}`, step, !isTest);
   }
   if (outcome.end.mismatches.length + outcome.end.problems.length > 0) {
-    add(`line ${parsed.locate(['expect']).line}, all together`, outcome.end, false);
+    add(`line ${parsed.lineOf(['expect'])}, all together`, outcome.end, false);
   }
+  lines.push(...outcome.disagreements.map((text) => `  note: ${text}`));
   return lines;
 }
 
@@ -60,9 +61,10 @@ export function toJson(parsed: ParsedScenario, outcome: ScenarioOutcome): unknow
     start: step(outcome.start, null),
     steps: outcome.steps.map((one, index) => {
       const { action, expect } = scenario.steps[index] as (typeof scenario.steps)[number];
-      return { line: parsed.locate(['steps', index]).line, step: describeAction(action), ...step(one, expect) };
+      return { line: parsed.lineOf(['steps', index]), step: describeAction(action), ...step(one, expect) };
     }),
     all: step(outcome.end, scenario.expect),
+    disagreements: outcome.disagreements,
   };
 }
 

@@ -18,22 +18,24 @@ interface Edit {
 export function updateScenario(text: string, parsed: ParsedScenario, outcome: ScenarioOutcome): string | null {
   const document = parseDocument(text, { stringKeys: true });
   const isNew = !hasExpectations(parsed);
-  const edits: (Edit | null)[] = [];
+  const changes: Change[] = [];
   const update = (path: ConfigPath, step: StepOutcome, expect: Expectation | null): void => {
     if (isNew ? path.length === 1 : step.mismatches.length === 0) return;
-    // Places are those of the text, so they are read before anything is changed.
-    const place = placeOf(document, path);
-    if (expect === null) document.setIn(path, document.createNode(wholeOf(document, step)));
-    else mend(document, path, step, expect);
-    edits.push(place === null ? null : editOf(text, document, path, place));
+    if (expect === null || !isMap(document.getIn(path))) changes.push({ path, value: wholeOf(document, step) });
+    else changes.push(...mended(document, path, step, expect));
   };
   for (const [index, step] of outcome.steps.entries()) {
     update(['steps', index, 'expect'], step, parsed.scenario.steps[index]?.expect ?? null);
   }
   update(['expect'], outcome.end, parsed.scenario.expect);
-  if (edits.length === 0) return null;
-  // What stands on one line with other things is written anew as a whole.
-  if (edits.includes(null)) return document.toString({ lineWidth: 0 });
+  if (changes.length === 0) return null;
+
+  const edits = changes.map((change) => editOf(text, document, change));
+  // What cannot be replaced where it stands (keys within braces) is written anew with everything else.
+  if (edits.includes(null)) {
+    for (const { path, value } of changes) document.setIn(path, document.createNode(value));
+    return document.toString({ lineWidth: 0 });
+  }
   let result = text;
   for (const edit of edits.filter((one) => one !== null).toSorted((a, b) => b.start - a.start)) {
     result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
@@ -41,19 +43,62 @@ export function updateScenario(text: string, parsed: ParsedScenario, outcome: Sc
   return result;
 }
 
-/** Where `expect` stands, or is to be inserted, in a section of lines; null if the section is in braces. */
-function placeOf(document: Document, path: ConfigPath): { start: number; end: number; isNew: boolean } | null {
+interface Change {
+  /** Of what is replaced, or inserted. */
+  readonly path: ConfigPath;
+  readonly value: unknown;
+}
+
+/** What of an expectation is not as it should be. */
+function mended(document: Document, path: ConfigPath, step: StepOutcome, expect: Expectation): Change[] {
+  const changes: Change[] = [];
+  if (step.mismatches.some(({ kind }) => kind !== 'sight')) {
+    changes.push({ path: [...path, 'gets'], value: getsOf(document, step.told) });
+  }
+  for (const mismatch of step.mismatches) {
+    if (mismatch.kind !== 'sight') continue;
+    const { observer, target, expected, seen } = mismatch;
+    const index = expect.sees.findIndex((one) => {
+      return one.expected === expected && one.observer === observer && one.target === target;
+    });
+    const place = index < 0 ? ['answer'] : ['sees', index, 2];
+    changes.push({ path: [...path, ...place], value: seenOf(document, seen) });
+  }
+  return changes;
+}
+
+/** Null if what is changed stands within braces. */
+function editOf(text: string, document: Document, { path, value }: Change): Edit | null {
+  const node = document.getIn(path, true);
+  if (typeof path.at(-1) === 'number') {
+    if (!isNode(node) || node.range === null || node.range === undefined) return null;
+    return { start: node.range[0], end: node.range[1], text: new Document(value).toString({ lineWidth: 0 }).trimEnd() };
+  }
   const section = document.getIn(path.slice(0, -1), true);
   if (!isMap(section) || section.flow === true) return null;
-  const pair = pairOf(section, 'expect');
-  if (pair === undefined) {
-    const last = section.items.at(-1);
-    const end = endOf(last);
-    return end === null ? null : { start: end, end, isNew: true };
+  const name = String(path.at(-1));
+  const indent = ' '.repeat(columnOf(text, section));
+  const lines = new Document({ [name]: value }).toString({ lineWidth: 0 }).trimEnd().replaceAll('\n', `\n${indent}`);
+  const pair = pairOf(section, name);
+  if (pair !== undefined) {
+    const [start] = pair.key.range ?? [];
+    const end = endOf(pair);
+    if (start === undefined || end === null) return null;
+    // A list or section ends with its line break.
+    return { start, end, text: lines + (text.slice(start, end).endsWith('\n') ? '\n' : '') };
   }
-  const [start] = pair.key.range ?? [];
-  const end = endOf(pair);
-  return start === undefined || end === null ? null : { start, end, isNew: false };
+  const end = endOf(section.items.at(-1));
+  if (end === null) return null;
+  // Behind a comment on the same line.
+  const lineEnd = text.indexOf('\n', text.slice(0, end).endsWith('\n') ? end - 1 : end);
+  const at = lineEnd < 0 ? text.length : lineEnd;
+  return { start: at, end: at, text: `\n${indent}${lines}` };
+}
+
+/** How far the keys of a section are indented. */
+function columnOf(text: string, section: YAMLMap): number {
+  const start = (section.items[0] as Pair<Scalar> | undefined)?.key.range?.[0] ?? 0;
+  return start - (text.lastIndexOf('\n', start - 1) + 1);
 }
 
 function pairOf(section: YAMLMap, name: string): Pair<Scalar> | undefined {
@@ -65,55 +110,10 @@ function endOf(pair: Pair | undefined): number | null {
   return isNode(node) ? (node.range?.[1] ?? null) : null;
 }
 
-function editOf(
-  text: string,
-  document: Document,
-  path: ConfigPath,
-  { start, end, isNew }: { start: number; end: number; isNew: boolean },
-): Edit {
-  const piece = new Document({ expect: document.getIn(path, true) });
-  const indent = ' '.repeat(path.length === 1 ? 0 : columnOf(text, document, path));
-  const lines = piece.toString({ lineWidth: 0 }).trimEnd().replaceAll('\n', `\n${indent}`);
-  if (!isNew) {
-    // A list or section ends with its line break.
-    const tail = text.slice(start, end).endsWith('\n') ? '\n' : '';
-    return { start, end, text: lines + tail };
-  }
-  // Behind a comment on the same line.
-  const at = text.slice(0, start).endsWith('\n') ? start - 1 : start;
-  const lineEnd = text.indexOf('\n', at);
-  const insertAt = lineEnd < 0 ? text.length : lineEnd;
-  return { start: insertAt, end: insertAt, text: `\n${indent}${lines}` };
-}
-
-/** How far the keys of the section are indented. */
-function columnOf(text: string, document: Document, path: ConfigPath): number {
-  const section = document.getIn(path.slice(0, -1), true) as YAMLMap;
-  const start = (section.items[0] as Pair<Scalar> | undefined)?.key.range?.[0] ?? 0;
-  return start - (text.lastIndexOf('\n', start - 1) + 1);
-}
-
 /** An expectation that says everything. */
 function wholeOf(document: Document, { told, answer }: StepOutcome): unknown {
   if (answer !== undefined) return { answer: seenOf(document, answer) };
   return told.size === 0 ? 'nothing' : { gets: getsOf(document, told) };
-}
-
-function mend(document: Document, path: ConfigPath, step: StepOutcome, expect: Expectation): void {
-  // `expect: nothing`.
-  if (!isMap(document.getIn(path))) document.setIn(path, document.createNode({}));
-  if (step.mismatches.some(({ kind }) => kind !== 'sight')) {
-    document.setIn([...path, 'gets'], document.createNode(getsOf(document, step.told)));
-  }
-  for (const mismatch of step.mismatches) {
-    if (mismatch.kind !== 'sight') continue;
-    const { observer, target, expected, seen } = mismatch;
-    const index = expect.sees.findIndex((one) => {
-      return one.expected === expected && one.observer === observer && one.target === target;
-    });
-    const place = index < 0 ? ['answer'] : ['sees', index, 2];
-    document.setIn([...path, ...place], seenOf(document, seen));
-  }
 }
 
 function seenOf(document: Document, seen: ToldPresence | null): unknown {
