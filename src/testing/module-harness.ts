@@ -124,7 +124,12 @@ export type ModuleUnderTest = ModuleStatics<unknown> &
         api: ModuleApi,
       ) => object)
     | ((config: never, api: ModuleApi) => unknown)
-    | { setup?(config: never, api: ModuleApi): unknown; getUsersForStates?: unknown; getInterestedUsers?: unknown }
+    | {
+        setup?(config: never, api: ModuleApi): unknown;
+        getUsersForStates?: unknown;
+        getInterestedUsers?: unknown;
+        getRestrictions?: unknown;
+      }
   );
 
 /** What `harness.instance` is. @since 0.1 */
