@@ -8,7 +8,6 @@ export type { ModuleEntry } from './module-entry.ts';
 export { ModuleHost, type ModuleHostOptions } from './module-host.ts';
 export type { AccountLookups, ModuleServices } from './module-services.ts';
 export type { CallbackReport } from './callback-runner.ts';
-export type { DisagreementExample, DisagreementReport } from './disagreements.ts';
 export type { ModuleReport } from './registration.ts';
 export { prepareModule } from './prepare-module.ts';
 export type { Interest, Restrictions, Router } from './router-api.ts';
