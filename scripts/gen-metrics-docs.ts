@@ -48,13 +48,14 @@ async function collectMetrics(): Promise<Registered[]> {
   const registered = new Map<string, Registered>();
   try {
     writeFileSync(join(dir, 'module.ts'), 'export default class {}');
-    // Some are registered only with federation or the admin API, and one only without federation.
+    // Some are registered only with federation, the admin API or a record of traffic, and one only without federation.
     for (const names of [['metrics'], ['metrics', 'federation', 'admin']]) {
       const text = JSON.stringify({
         server_name: 'example.org',
         listeners: [{ port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names }] }],
         database: { args: { database: ':memory:' } },
         modules: [{ module: './module.ts' }],
+        ...(names.includes('admin') ? { record_traffic: { path: 'traffic.ndjson' } } : {}),
       });
       const { config } = parseConfig(text, {
         file: join(dir, 'thalamus.yaml'),

@@ -118,6 +118,49 @@ describe('record_traffic', () => {
     expect(text.stdout).toContain('nothing changes');
   }, 60_000);
 
+  it('waits for modules that take their time, and has what they withhold and reduce', async () => {
+    const slow = ROUTER.replaceAll('  getUsersForStates(', '  async getUsersForStates(')
+      .replace('  getRestrictions(source) {', '  async getRestrictions(source) {')
+      .replaceAll(
+        '{ of = [], to = [] } = this.#config;\n    const',
+        '{ of = [], to = [] } = this.#config;\n    await pause();\n    const',
+      )
+      .replace(
+        "return (this.#config.denied ?? []).includes(source) ? 'deny' : null;",
+        "await pause(); return source === '@bob:test.example' ? new Map([['@alice:test.example', 'deny'], ['@carol:test.example', { hide: ['status_msg'] }]]) : null;",
+      )
+      .concat('const pause = () => new Promise((resolve) => setTimeout(resolve, 20));\n');
+    await using server = await startTestServer({ modules: [{ source: slow, config: before }], config: RECORD });
+    const file = join(server.dir, 'record/traffic.ndjson');
+    const { alice, bob, carol } = await liveALittle(server);
+    // Each has been answered before the next.
+    for (const state of ['unavailable', 'online', 'unavailable']) {
+      const count = updatesOf(file).length;
+      await bob.setPresence(state, SECRET_WORDS);
+      for (const user of [alice, carol]) await user.sync({ set_presence: 'offline' });
+      await until(() => updatesOf(file).length > count);
+    }
+    const ids = linesOf(file).flatMap((line) => (line['type'] === 'ids' ? (line['ids'] as string[]) : []));
+    const [a, c] = [ids.indexOf('@alice:test.example'), ids.indexOf('@carol:test.example')];
+    expect(updatesOf(file).at(-1)).toMatchObject({
+      state: 'unavailable',
+      users: { modules: [c], reduced: [[c, 4]], withheld: [a] },
+    });
+    const same = await tryAgainst(file, join(server.dir, 'module-0.ts'), before, ['--json']);
+    expect(JSON.parse(same.stdout)).toMatchObject({
+      nothing_changes: true,
+      users: { more: 0, less: 0, other_form: 0 },
+    });
+    writeFileSync(join(server.dir, 'plain.ts'), ROUTER);
+    const plain = await tryAgainst(file, join(server.dir, 'plain.ts'), before, ['--json']);
+    const { users, observers } = JSON.parse(plain.stdout);
+    expect(users.more).toBe(users.other_form);
+    expect(observers.map(({ user }: { user: string }) => user).toSorted()).toEqual([
+      '@alice:test.example',
+      '@carol:test.example',
+    ]);
+  }, 60_000);
+
   it('is read from the running server', async () => {
     await using server = await startAdminServer({
       modules: [{ source: ROUTER, config: before }],
