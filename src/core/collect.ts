@@ -288,7 +288,9 @@ export class Collector {
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
     this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
-      const at = this.#newsAt(observer, uid, form, own > from && own <= until ? own : position);
+      const newest = this.#newsAt(observer, uid, form, own > from && own <= until ? own : position);
+      // A newer update has no entry of its own if all that is new in it is kept from the observer.
+      const at = newest > until && form !== Form.FULL && !isHidden(form) ? until : newest;
       if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
       if (this.#isWithheld(observer, uid, form, from)) return;
       const isOffline = this.#isOffline(uid) || isHidden(form);
@@ -311,8 +313,8 @@ export class Collector {
       const uid = users.find(userId);
       if (uid < 0 || uid === observer || !this.#isAccepted(uid, options)) continue;
       const form = visibility.formFor(observer, uid);
-      const since = options.since?.position ?? null;
-      if (this.#isWithheld(observer, uid, form, since) || (form & Form.DENIED) !== 0) continue;
+      // Whoever is new has not been seen.
+      if (this.#isWithheld(observer, uid, form, null) || (form & Form.DENIED) !== 0) continue;
       extras.push({ uid, position: users.position[uid] as number });
     }
     for (const userId of options.since === null ? [] : (options.lost ?? [])) {

@@ -146,8 +146,16 @@ export class Delivery {
     return this.finishFresh();
   }
 
-  /** What a new interest of the observer brings: whom it makes visible, and whom it makes invisible. */
-  tellInterest(slot: number, gained: readonly number[], lost: readonly number[]): Deliveries {
+  /**
+   * What a new interest of the observer brings: whom it makes visible, and whom it makes invisible. `missed`: whom they saw before they went
+   * away.
+   */
+  tellInterest(
+    slot: number,
+    gained: readonly number[],
+    lost: readonly number[],
+    missed: readonly number[] = [],
+  ): Deliveries {
     const { observers, positions, restrictions } = this.#parts;
     const observer = observers.uid[slot] as number;
     this.begin();
@@ -157,6 +165,7 @@ export class Delivery {
       else if (!isHidden(form)) this.pushFresh(slot, positions.next(), uid);
     }
     for (const uid of lost) this.#tellLost(observer, uid, positions.next());
+    for (const uid of missed) this.#tellLost(observer, uid, positions.next(), true);
     return this.finishFresh();
   }
 
@@ -321,12 +330,14 @@ export class Delivery {
   }
 
   /** Tells a local user of somebody as offline whom no rule lets them see any more, unless they were kept from them before. */
-  #tellLost(observer: number, source: number, position: number): void {
+  #tellLost(observer: number, source: number, position: number, wasAway = false): void {
     const { observers, restrictions, visibility } = this.#parts;
-    if (!this.#tellsLoss || observer === source || visibility.wouldSee(observer, source)) return;
+    if (observer === source || visibility.seesByDefault(observer, source)) return;
+    if (visibility.wouldSee(observer, source)) return this.#tellHeldUp(observer, source, position);
+    if (!this.#tellsLoss) return;
     const form = restrictions.form(source, observer);
     const lostAt = restrictions.lostAt(source, observer);
-    if (form === UNKNOWN && lostAt === 0) return;
+    if (form === UNKNOWN && (wasAway ? lostAt === 0 : !restrictions.wasThere(source))) return;
     if (form !== UNKNOWN && isHidden(form)) {
       if (lostAt > 0) this.tellOffline(observer, source, lostAt);
       else this.#parts.farewells.confirm(observer, source);
@@ -335,6 +346,12 @@ export class Delivery {
     this.tellOffline(observer, source, position);
     const slot = observers.slotOf(observer);
     if (slot >= 0) this.pushFresh(slot, position, source);
+  }
+
+  /** What routers gave to somebody who saw the source anyway then, and may not have been told because a turn holds that up. */
+  #tellHeldUp(observer: number, source: number, position: number): void {
+    const slot = this.#parts.observers.slotOf(observer);
+    if (slot >= 0 && this.#parts.positions.isWaiting) this.pushFresh(slot, position, source);
   }
 
   /** An observer sees users no more who are offline: for devices that have not been told of that. */
@@ -347,7 +364,8 @@ export class Delivery {
     const { restrictions, visibility } = this.#parts;
     if (!this.#tellsLoss || position === 0 || visibility.wouldSee(observer, source)) return;
     const form = restrictions.form(source, observer);
-    if (form !== UNKNOWN && !isHidden(form)) this.tellOffline(observer, source, position);
+    const mayHaveSeen = form === UNKNOWN ? restrictions.wasKnown(source) : !isHidden(form);
+    if (mayHaveSeen) this.tellOffline(observer, source, position);
   }
 
   /** What is told at this position is that the source is offline. */
@@ -364,7 +382,8 @@ export class Delivery {
     if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
     for (const name of lost) {
       const form = restrictions.formOfServer(uid, name);
-      if (form !== UNKNOWN && !isHidden(form)) this.#parts.servers.tellOffline(name, state);
+      const mayHaveSeen = form === UNKNOWN ? restrictions.wasThere(uid) : !isHidden(form);
+      if (mayHaveSeen) this.#parts.servers.tellOffline(name, state);
     }
   }
 

@@ -61,7 +61,8 @@ export class Partings {
         // What was withheld is not for it any more.
         if (form === UNKNOWN) restrictions.settleWithheld(uid, [name]);
         if (turn.isShownOffline(uid)) continue;
-        if (form !== UNKNOWN && !isHidden(form)) states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));
+        const mayHaveSeen = form === UNKNOWN ? restrictions.wasThere(uid) : !isHidden(form);
+        if (mayHaveSeen) states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));
       }
       if (states.length > 0) told.set(name, states);
     }

@@ -235,10 +235,11 @@ export class PresenceEngine {
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
     const { delivery, rooms, turn, users, visibility } = this.#parts;
     const isThere = (uid: number): boolean => uid !== observer && !turn.isShownOffline(uid);
-    const missed = this.#parts.interest.takeAway(observer).map((userId) => users.find(userId));
+    const away = this.#parts.interest.takeAway(observer).map((userId) => users.find(userId));
+    const missed = away.filter((uid) => uid >= 0);
     const change = this.#parts.interest.set(slot, interest);
     const mayBeLost = change.losesAll ? this.#everybody() : change.lost;
-    const lost = [...mayBeLost.filter(isThere), ...missed.filter((uid) => uid >= 0)];
+    const lost = mayBeLost.filter(isThere);
     // Whoever went offline before was told as that, if not on every device.
     delivery.noteGone(
       slot,
@@ -248,8 +249,8 @@ export class PresenceEngine {
       (uid) => (isThere(uid) || visibility.isUndecided(observer, uid)) && !rooms.share(observer, uid),
     );
     const isMany = change.gainsAll || gained.length > this.#options.limits.maxPendingPerObserver / 2;
-    if (!isMany) return delivery.tellInterest(slot, gained, lost);
-    if (lost.length > 0) delivery.tellInterest(slot, [], lost);
+    if (!isMany) return delivery.tellInterest(slot, gained, lost, missed);
+    if (lost.length + missed.length > 0) delivery.tellInterest(slot, [], lost, missed);
     return delivery.tellEverything(slot);
   }
 

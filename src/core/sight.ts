@@ -178,8 +178,8 @@ export class Sight {
         continue;
       }
       const slot = observers.slotOf(key);
-      // Their token is newer than what they were not given.
-      if (slot < 0 && isOpen(form) && restrictions.isWithheld(source, key)) hasChanged = true;
+      // Their token may be newer than what they were not given, and their inbox not last until they ask.
+      if (isOpen(form) && restrictions.isWithheld(source, key)) hasChanged = true;
       if (isOpen(was) && isHidden(form) && this.#isLossTold(form)) {
         // For all others the answer remembers when.
         const isNamed = areNamed?.has(key) === true || wereNamed?.has(key) === true;
@@ -206,7 +206,7 @@ export class Sight {
   }
 
   #changeOf(source: number, key: ObserverKey, was: Form, form: Form): Change {
-    const { servers, turn } = this.#parts;
+    const { turn } = this.#parts;
     const isOffline = turn.isShownOffline(source);
     if (was === UNKNOWN) {
       // Whoever was there then may have gone offline since, unheard.
@@ -215,7 +215,7 @@ export class Sight {
       return hasLess || this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
     }
     if (isHidden(form)) {
-      const isKnown = isOffline && !(typeof key === 'string' && servers.isUndecided(key, source));
+      const isKnown = isOffline && !this.#isUndecided(source, key);
       return !isHidden(was) && !isKnown && this.#isLossTold(form) ? 'lose' : 'none';
     }
     // Whoever has not seen the source takes them to be offline.
@@ -233,6 +233,13 @@ export class Sight {
     if (!restrictions.wasThere(source)) return false;
     const slot = observers.slotOf(key);
     return slot >= 0 && (inboxes.openedAt[slot] as number) < restrictions.onSince;
+  }
+
+  /** Whether only routers let the observer see the source, and have still to decide about its newest update. */
+  #isUndecided(source: number, key: ObserverKey): boolean {
+    const { servers, visibility } = this.#parts;
+    if (typeof key === 'string') return servers.isUndecided(key, source);
+    return visibility.isUndecided(key, source) && !visibility.seesByDefault(key, source);
   }
 
   #isLossTold(form: Form): boolean {
