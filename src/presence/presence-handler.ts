@@ -136,6 +136,7 @@ class Handler implements PresenceHandler {
   beginSync(userId: UserId, deviceId: DeviceId, options: BeginSyncOptions): SyncSession | Promise<SyncSession> {
     if (this.#isStopped) return NO_SESSION;
     if (this.#sessions === null) throw notStarted();
+    this.#works.restrictions.follow();
     const session = beginSession(this.#sessions, userId, deviceId, options);
     this.#works.traffic?.connected(userId);
     return session;
@@ -259,7 +260,8 @@ class Handler implements PresenceHandler {
   }
 
   #collect(observer: UserId, options: CollectOptions): Collection {
-    const engine = this.#engine;
+    const engine = this.#started;
+    if (engine === null) throw notStarted();
     if (this.mode !== 'disabled') {
       const collection = engine.collect(observer, options);
       const { uids, next } = collection;
