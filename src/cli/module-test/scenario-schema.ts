@@ -2,7 +2,7 @@
  * The scenario file's shape, with the sentences that say how each value should look: `docs/guide/trying-a-module.md` explains it.
  */
 import { z } from 'zod';
-import { checkedText, duration, flag, list, mapping, oneOf, section, SECTION, text } from '../../config/fields.ts';
+import { checkedText, duration, flag, list, mapping, oneOf, section, text } from '../../config/fields.ts';
 import { isRoomId, isServerName, isUserId, type RoomId, type UserId } from '../../matrix/identifiers.ts';
 import { PRESENCE_STATES } from '../../matrix/presence-state.ts';
 
@@ -111,5 +111,3 @@ export type ScenarioFile = z.output<typeof scenarioSchema>;
 export type StepFile = z.output<typeof step>;
 export type ExpectationFile = z.output<typeof expectation>;
 export type SightFile = z.output<typeof sight>;
-
-export { SECTION };
