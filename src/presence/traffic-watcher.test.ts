@@ -76,7 +76,7 @@ describe('the traffic watcher', () => {
       setup: (_config: never, api: { registerPresenceRouterCallbacks(callbacks: unknown): void }) => {
         api.registerPresenceRouterCallbacks({ getRestrictions: () => new Promise(() => undefined) });
       },
-    } as ModuleUnderTest);
+    });
     directory.join('!r:test', alice, bob);
     const session = presence.beginSync(alice, 'D', LOOK);
     await clock.advance(3_000);
