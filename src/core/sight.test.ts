@@ -34,7 +34,7 @@ function sent({ servers }: Pick<Deliveries, 'servers'>): [ServerName, string][] 
 }
 
 describe('what nobody has said anything about', () => {
-  it('is withheld, asked about once, and told when somebody says', () => {
+  it('row 327: is withheld, asked about once, and told when somebody says', () => {
     const { it, engine, a, b } = driver();
     const watcher = it.watch(a);
     it.put(b, 'B', 'online');
@@ -94,7 +94,7 @@ describe('a restriction', () => {
     [Form.NO_LAST_ACTIVE, { state: 'online', lastActiveTs: 0, statusMsg: 'hi', currentlyActive: true }],
     [Form.NO_CURRENTLY_ACTIVE, { state: 'online', statusMsg: 'hi', currentlyActive: false }],
     [Form.NO_STATUS, { state: 'online', statusMsg: null, currentlyActive: true }],
-  ])('of form %i hides its field on every way', (form, expected) => {
+  ])('row 310: of form %i hides its field on every way', (form, expected) => {
     const { it, engine, a, b } = driver();
     const watcher = it.watch(a);
     it.put(b, 'B', 'online', 'hi');
@@ -105,7 +105,7 @@ describe('a restriction', () => {
     expect(engine.formFor(a, b)).toBe(form);
   });
 
-  it('keeps an update from whoever does not get what is new in it', () => {
+  it('row 310: keeps an update from whoever does not get what is new in it', () => {
     const { it, engine, a, b } = driver();
     const watcher = it.watch(a);
     engine.restrict(b, [], everybody(Form.NO_STATUS));
@@ -116,7 +116,7 @@ describe('a restriction', () => {
     expect(watcher.peek()).toEqual([]);
   });
 
-  it('does not concern oneself', () => {
+  it('row 312: does not concern oneself', () => {
     const { it, engine, b } = driver();
     engine.restrict(b, [], everybody(Form.DENIED));
     const self = it.watch(b);
@@ -125,7 +125,7 @@ describe('a restriction', () => {
     expect(engine.canSee(b, b)).toBe(true);
   });
 
-  it('wins over what routers and interest add', () => {
+  it('row 309: wins over what routers and interest add', () => {
     const { it, engine, b, c } = driver();
     const watcher = it.watch(c);
     engine.setInterest(c, 'ALL');
@@ -137,7 +137,7 @@ describe('a restriction', () => {
     expect(engine.canSee(c, b)).toBe(false);
   });
 
-  it('shown as offline is visible, and heard nothing of', () => {
+  it('row 311: shown as offline is visible, and heard nothing of', () => {
     const { it, engine, a, b } = driver();
     const watcher = it.watch(a);
     engine.restrict(b, [], everybody(Form.OFFLINE));
@@ -185,7 +185,7 @@ describe('losing and gaining sight', () => {
     return { ...its, watcher };
   }
 
-  it('by a denial tells one last offline, and then nothing', () => {
+  it('rows 301, 321, 325: by a denial tells one last offline, and then nothing', () => {
     const { it, engine, a, b, watcher } = seen();
     it.deliveries = engine.restrict(b, [a], listed([a, Form.DENIED]));
     expect(it.woken).toEqual([a]);
@@ -197,7 +197,7 @@ describe('losing and gaining sight', () => {
     expect(watcher.peek()).toMatchObject([{ userId: b, state: 'unavailable', statusMsg: 'secret' }]);
   });
 
-  it('tells nothing if it is not to be told; being shown as offline is told in any case', () => {
+  it('row 324: tells nothing if it is not to be told; being shown as offline is told in any case', () => {
     const { engine, a, b, watcher } = seen({ tellsLoss: false });
     engine.restrict(b, [a], listed([a, Form.DENIED]));
     expect(watcher.peek()).toEqual([]);
@@ -304,7 +304,7 @@ describe('other servers', () => {
     expect(sent(engine.restrict(b, ['far'], listed()))).toEqual([['far', `${b} online`]]);
   });
 
-  it('hear one last offline when denied, nothing then, and the current state when they may again', () => {
+  it('rows 307, 326: hear one last offline when denied, nothing then, and the current state when they may again', () => {
     const { it, engine, b } = federated();
     engine.restrict(b, [], everybody(Form.FULL));
     it.put(b, 'B', 'online');
@@ -317,7 +317,7 @@ describe('other servers', () => {
     expect(sent(engine.restrict(b, ['far'], listed()))).toEqual([['far', `${b} online`]]);
   });
 
-  it('get the reduced form, by joins and routers, too', () => {
+  it('row 310: get the reduced form, by joins and routers, too', () => {
     const { it, engine, b } = federated();
     engine.restrict(b, [], everybody(Form.NO_STATUS | Form.NO_LAST_ACTIVE));
     it.put(b, 'B', 'online', 'secret');
@@ -329,7 +329,7 @@ describe('other servers', () => {
     expect(engine.formForServer('fourth', engine.uidOf(b))).toBe(Form.NO_STATUS | Form.NO_LAST_ACTIVE);
   });
 
-  it('that share no room any more hear one last offline, unless the user is routed to them', () => {
+  it('row 326: that share no room any more hear one last offline, unless the user is routed to them', () => {
     const { it, engine, b } = federated();
     engine.setRestricting(false);
     it.put(b, 'B', 'online');
