@@ -166,7 +166,7 @@ describe('a bad entry', () => {
     ['a string of fields', { hide: 'status_msg' }],
     ['an endless list', { hide: endless(() => 'status_msg') }],
     ['an object without fields', {}],
-  ])('denies whom it names: %s', (_what, value) => {
+  ])('row 320: denies whom it names: %s', (_what, value) => {
     const { answer, dropped } = check(
       new Map([
         ['@a:test', value],
@@ -183,7 +183,7 @@ describe('a bad entry', () => {
     expect(dropped).toEqual([['not_a_restriction', value]]);
   });
 
-  it('denies whom it names when it throws, too', () => {
+  it('row 320: denies whom it names when it throws, too', () => {
     const error = new Error('no');
     const { answer, dropped } = check({
       get '@a:test'() {
