@@ -44,7 +44,7 @@ describe('examples of disagreements', () => {
 });
 
 describe('the report about modules', () => {
-  it('has each with its callbacks, its limits, and where its callbacks disagree', async () => {
+  it('row 344: has each with its callbacks, its limits, and where its callbacks disagree', async () => {
     const { router, clock } = createTestRouter([
       {
         getUsersForStates: (updates) => ({ '@x:test': updates, '@y:test': updates }),
