@@ -93,7 +93,7 @@ describe('examining modules', () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  it('does not ask a callback that rests, counts no failure of one that does not, and has what stands', async () => {
+  it('row 338: does not ask a callback that rests, counts no failure of one that does not, and has what stands', async () => {
     let isBroken = false;
     let calls = 0;
     const test = createTestRouter(
