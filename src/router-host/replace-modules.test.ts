@@ -49,7 +49,7 @@ const to = (target: UserId) => ({
 });
 
 describe('replacing modules', () => {
-  it('asks the new ones, in the step in which it says so', async () => {
+  it('row 349: asks the new ones, in the step in which it says so', async () => {
     const { host, services } = await started(to('@x:test'));
     let within: unknown;
     await host.replace(loaded(to('@y:test')), services, () => {
@@ -87,7 +87,7 @@ describe('replacing modules', () => {
     expect(host.router.getInterestedUsers('@y:test')).toEqual(['@u:test']);
   });
 
-  it('answers by the new ones what the old ones are still thinking about, and disposes of those after their calls', async () => {
+  it('row 349: answers by the new ones what the old ones are still thinking about, and disposes of those after their calls', async () => {
     const order: string[] = [];
     let answer = (_value: unknown): void => undefined;
     let signal: AbortSignal | undefined;
