@@ -12,7 +12,7 @@ const final = (others: Form | null, ...observers: [Observer, Form][]) => ({
 });
 
 describe('restrictions of several modules', () => {
-  it('add up: denying wins, hidden fields unite', () => {
+  it('row 319: add up: denying wins, hidden fields unite', () => {
     const asked = ['@a:test', '@b:test', '@c:test'];
     expect(
       mergeRestrictions(asked, [
