@@ -25,7 +25,7 @@ describe('asking who must not get presence', () => {
     expect(router.getRestrictions(U, ['@a:test'])).toBe(UNRESTRICTED);
   });
 
-  it('does not have a module that only restricts asked for routes or interest', async () => {
+  it('row 330: does not have a module that only restricts asked for routes or interest', async () => {
     const { router, memory } = createTestRouter([{ getRestrictions: () => 'deny' }]);
     expect([router.restricts, router.hasCallbacks, router.deadlineMs]).toEqual([true, false, 2000]);
     expect(await router.getUsersForStates([stateOf(U)])).toEqual(new Map());
@@ -96,7 +96,7 @@ describe('a module that fails to say who must not get presence', () => {
     ['rejects', () => Promise.reject(new Error('no')), 'threw'],
     ['returns something else', () => 'denied', 'invalid_return'],
     ['returns a promise of something else', async () => 7, 'invalid_return'],
-  ])('denies those of whom it has said nothing, when it %s', async (_how, getRestrictions, outcome) => {
+  ])('row 317: denies those of whom it has said nothing, when it %s', async (_how, getRestrictions, outcome) => {
     const { router, calls } = createTestRouter([{ getRestrictions }, { getRestrictions: () => undefined }]);
     expect(await router.getRestrictions(U, ['@a:test', 'island'])).toEqual(
       only(false, ['@a:test', DENIED], ['island', DENIED]),
@@ -105,12 +105,12 @@ describe('a module that fails to say who must not get presence', () => {
     expect(calls('b', 'getRestrictions', 'ok')).toBe(1);
   });
 
-  it('gives them everything if it is configured so', () => {
+  it('row 318: gives them everything if it is configured so', () => {
     const { router } = createTestRouter([{ getRestrictions: () => raise(new Error('no')) }], { onFailure: 'allow' });
     expect(router.getRestrictions(U, ['@a:test'])).toEqual(only(false));
   });
 
-  it('stands by what it said last of the source and the observer, whatever is configured for those it has not spoken of', async () => {
+  it('row 316: stands by what it said last of the source and the observer, whatever is configured for those it has not spoken of', async () => {
     let getRestrictions: () => unknown = () => ({ '@a:test': 'deny' });
     const { router, clock } = createTestRouter([{ getRestrictions: () => getRestrictions() }], {
       failuresBeforeRest: 3,
@@ -177,7 +177,7 @@ describe('a module that fails to say who must not get presence', () => {
     expect(await second).toEqual(only(false, ['@a:test', DENIED]));
   });
 
-  it('counts dropped entries, and logs the first of each kind', () => {
+  it('row 320: counts dropped entries, and logs the first of each kind', () => {
     const { router, dropped, logger } = createTestRouter([
       { getRestrictions: () => ({ '@a:test': 'denied', '@b:test': 'dny', '@nobody': 'deny' }) },
     ]);
