@@ -33,7 +33,7 @@ describe('the token', () => {
     expect(await ask(`bearer  ${ADMIN_TOKEN} `)).toEqual(ok);
   });
 
-  it('must be there, in the header: what is in an address ends up in logs', async () => {
+  it('row 331: must be there, in the header: what is in an address ends up in logs', async () => {
     expect(await ask()).toEqual(missing);
     expect(await ask('')).toEqual(missing);
     expect(await ask('Bearer')).toEqual(missing);
@@ -43,7 +43,7 @@ describe('the token', () => {
     expect(await server.metric(`${REFUSED}{reason="missing"}`)).toBeGreaterThanOrEqual(6);
   });
 
-  it('must be the whole of it and nothing else; after ten wrong ones an address waits, with the right one, too', async () => {
+  it('row 331: must be the whole of it and nothing else; after ten wrong ones an address waits, with the right one, too', async () => {
     const port = server.server.addresses.at(-1)?.port;
     const from = async (address: string, token: string) => {
       const headers = { authorization: `Bearer ${token}`, 'x-forwarded-for': address };
@@ -80,13 +80,13 @@ describe('the token', () => {
     for (let i = 0; i < 30; i++) expect(await ask(`Bearer ${ADMIN_TOKEN}`)).toEqual(ok);
   });
 
-  it('is no access token of a user, not even of an administrator, and opens nothing of the client API', async () => {
+  it('row 331: is no access token of a user, not even of an administrator, and opens nothing of the client API', async () => {
     const alice = await server.register('alice');
     expect(answerOf(await alice.request('GET', SERVER))).toEqual(unknown);
     expect(answerOf(await server.request('GET', '/account/whoami', { token: ADMIN_TOKEN }))).toEqual(unknown);
   });
 
-  it('is not needed for the description, and for nothing else', async () => {
+  it('row 331: is not needed for the description, and for nothing else', async () => {
     const open = Object.entries(server.description.paths).flatMap(([path, operations]) =>
       Object.entries(operations).flatMap(([method, { security }]) =>
         security?.length === 0 ? [`${method} ${path}`] : [],
@@ -114,7 +114,7 @@ describe('the token', () => {
 });
 
 describe('the admin API', () => {
-  it('is on listeners with the resource, and on no other', async () => {
+  it('row 332: is on listeners with the resource, and on no other', async () => {
     const admin = { port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names: ['admin'] }] };
     const client = { port: 0, bind_addresses: ['127.0.0.1'], resources: [{ names: ['client', 'metrics'] }] };
     await using server = await startTestServer(withAdmin({ config: { listeners: [client, admin] } }));
