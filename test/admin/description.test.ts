@@ -61,7 +61,7 @@ const REQUESTS: Readonly<Record<string, readonly (readonly [status: number, path
 };
 
 describe('the description', () => {
-  it('has every route, and no other', () => {
+  it('row 335: has every route, and no other', () => {
     const routes = adminApiRoutes(anything as AdminApiServices, anything as AdminGate);
     const served = routes.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
     const described = operations().map(([method, path]) => `${method} ${path}`);
@@ -95,7 +95,7 @@ describe('the description', () => {
     expect(text).not.toContain('$defs');
   });
 
-  it('is kept by the answers to every operation', async () => {
+  it('row 335: is kept by the answers to every operation', async () => {
     const tried = new Set<string>();
     for (const [method, , { operationId }] of operations()) {
       for (const [status, path] of REQUESTS[operationId] ?? []) {
@@ -111,7 +111,7 @@ describe('the description', () => {
     );
   });
 
-  it('would not be kept by answers with anything missing, added, or of another type', async () => {
+  it('row 335: would not be kept by answers with anything missing, added, or of another type', async () => {
     const { body } = await server.admin('GET', '/users/@alice:test.example');
     const check = createChecker(server.description);
     const tell =
