@@ -60,7 +60,7 @@ const marks = (sent: Sent, rule: string) => ruled(sent, rule).map(({ holds }) =>
 const says = (sent: Sent, rule: string) => ruled(sent, rule).map((reason) => reason.says);
 
 describe('GET /explain', () => {
-  it('says that everybody sees themself, and asks nobody', async () => {
+  it('row 336: says that everybody sees themself, and asks nobody', async () => {
     await using server = await start({ restrictions: { [BOB]: { '*': 'deny' } } });
     const sent = await explain(server, BOB, BOB);
     expect(sent).toMatchObject({ is_visible: true, shown_as: 'full', status: { presence: 'online' } });
@@ -72,7 +72,7 @@ describe('GET /explain', () => {
     expect(sent.conclusion).toBe(`${BOB} sees their own presence.`);
   });
 
-  it('names shared rooms, and how many more there are', async () => {
+  it('row 336: names shared rooms, and how many more there are', async () => {
     await using server = await start(null);
     const rooms: string[] = [];
     for (let index = 0; index < 12; index++) {
@@ -111,7 +111,7 @@ describe('GET /explain', () => {
     expect(stdout).toContain('✗');
   });
 
-  it('tells what modules give, with how long it took, and what is kept of it', async () => {
+  it('row 336: tells what modules give, with how long it took, and what is kept of it', async () => {
     await using server = await start({ routes: { [BOB]: [ALICE] }, interest: { [ALICE]: [BOB] } });
     const sent = await explain(server, ALICE, BOB);
     expect(sent).toMatchObject({ is_visible: true, shown_as: 'full' });
@@ -150,7 +150,7 @@ describe('GET /explain', () => {
     expect((await server.alice.getPresence(BOB)).status).toBe(200);
   });
 
-  it('has denials, fields that are kept back, and offline in place of a state', async () => {
+  it('row 336: has denials, fields that are kept back, and offline in place of a state', async () => {
     await using server = await start({
       restrictions: { [BOB]: { [ALICE]: 'deny' } },
       interest: { [ALICE]: [BOB] },
@@ -184,7 +184,7 @@ describe('GET /explain', () => {
     expect((await ask(server, ALICE, BOB)).exitCode).toBe(1);
   });
 
-  it('tells of callbacks that throw, do not answer, answer nonsense, and rest', async () => {
+  it('row 336: tells of callbacks that throw, do not answer, answer nonsense, and rest', async () => {
     const fails = { getInterestedUsers: 'throw', getUsersForStates: 'hang', getRestrictions: 'wrong' } as const;
     await using server = await startAdminServer({
       modules: [
@@ -222,7 +222,7 @@ describe('GET /explain', () => {
     expect(after['getInterestedUsers']).toBe((before['getInterestedUsers'] ?? 0) + 2);
   });
 
-  it('says that presence is disabled', async () => {
+  it('row 336: says that presence is disabled', async () => {
     await using server = await startAdminServer({
       modules: [scriptedModule({})],
       config: { presence: { enabled: false } },
@@ -272,7 +272,7 @@ describe('GET /explain', () => {
     await poll;
   });
 
-  it('explains other servers: rooms, routes, the whitelist, and how the way there is', async () => {
+  it('row 339: explains other servers: rooms, routes, the whitelist, and how the way there is', async () => {
     await using net = await startFederationNet();
     const rooms = new MemoryRoomDirectory();
     rooms.join('!shared:test.example', '@bob:test.example', '@eve:far.example');
@@ -312,7 +312,7 @@ describe('GET /explain', () => {
     expect(ruled(denied, 'getRestrictions')).toMatchObject([{ holds: false }]);
   });
 
-  it('leaves no trace: metrics, log, counters and what is remembered are as before', async () => {
+  it('row 338: leaves no trace: metrics, log, counters and what is remembered are as before', async () => {
     await using server = await start({
       interest: { [ALICE]: [BOB] },
       restrictions: {},
@@ -359,7 +359,7 @@ describe('thalamus explain', () => {
     expect(JSON.parse(stdout)).toMatchObject({ observer: ALICE, target: BOB, is_visible: true });
   });
 
-  it('watches: says it again when it changes, and ends at Ctrl-C', async () => {
+  it('row 340: watches: says it again when it changes, and ends at Ctrl-C', async () => {
     await using server = await start(null);
     const roomId = await server.alice.createRoom({ preset: 'public_chat', name: 'Lounge' });
     const args = [
