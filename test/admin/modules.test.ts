@@ -38,7 +38,7 @@ const start = () =>
   });
 
 describe('GET /modules', () => {
-  it('has each module in order, where it is from, its limits, and what has become of its calls', async () => {
+  it('rows 334, 344: has each module in order, where it is from, its limits, and what has become of its calls', async () => {
     await using server = await start();
     const [alice, bob] = [await server.register('alice'), await server.register('bob')];
     await alice.sync();
@@ -109,7 +109,7 @@ describe('GET /modules/{name}', () => {
 });
 
 describe('POST /modules/reload', () => {
-  it('replaces the modules by what the files are now, and says what else of the configuration changed', async () => {
+  it('row 346: replaces the modules by what the files are now, and says what else of the configuration changed', async () => {
     await using server = await startAdminServer({ modules: [{ source: QUIET }] });
     const [alice, bob] = [await server.register('alice'), await server.register('bob')];
     await bob.setPresence('online');
@@ -143,7 +143,7 @@ describe('POST /modules/reload', () => {
     expect((await alice.getPresence(bob.userId)).status).toBe(403);
   });
 
-  it('says everything that is wrong, and the modules before stay', async () => {
+  it('row 348: says everything that is wrong, and the modules before stay', async () => {
     await using server = await startAdminServer({ modules: [{ source: DISAGREES, name: 'router' }] });
     const failed = async (problem: string) => {
       const { status, body } = await server.admin('POST', '/modules/reload');
