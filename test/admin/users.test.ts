@@ -53,7 +53,7 @@ describe('GET /server', () => {
 });
 
 describe('GET /users/{userId}', () => {
-  it('shows each device, which one decides, and why it is as it is', async () => {
+  it('row 333: shows each device, which one decides, and why it is as it is', async () => {
     await using server = await start();
     const phone = await server.register('alice', { deviceId: 'PHONE' });
     const laptop = await server.login('alice', { deviceId: 'LAPTOP' });
@@ -226,7 +226,7 @@ describe('GET /users', () => {
     ]);
   });
 
-  it('has the user as GET /users/{userId} has it', async () => {
+  it('row 333: has the user as GET /users/{userId} has it', async () => {
     await using server = await start();
     const alice = await server.register('alice');
     await alice.setPresence('online', 'hello');
