@@ -87,7 +87,7 @@ const writeAll = (): void => {
 
 describe('thalamus module test', () => {
   it.each(['broadcast', 'custom-presence-router', 'federation-policy', 'groups', 'invisible'])(
-    'passes the scenario of the example %s',
+    'row 341: passes the scenario of the example %s',
     async (name) => {
       const result = await runProgram(['module', 'test', `examples/${name}/${name}.ts`]);
       expect(result).toMatchObject({ exitCode: 0, stderr: '' });
@@ -105,7 +105,7 @@ describe('thalamus module test', () => {
     });
   });
 
-  it('says what is missing, unexpected and different, with the line: exit code 1', async () => {
+  it('row 341: says what is missing, unexpected and different, with the line: exit code 1', async () => {
     writeAll();
     write(
       'router.scenario.yaml',
@@ -153,7 +153,7 @@ describe('thalamus module test', () => {
     expect(readFileSync(join(dir, 'router.scenario.yaml'), 'utf8')).toBe(updated);
   });
 
-  it('prints who would get what without expectations, and writes them when asked to', async () => {
+  it('row 341: prints who would get what without expectations, and writes them when asked to', async () => {
     writeAll();
     const bare =
       'connected: ["@wall:example.org"]\nsteps:\n  - set_presence: { user: "@duty:example.org", state: online }\n  - advance: 1m\n';
