@@ -27,7 +27,7 @@ async function post(user: TestUser, roomId: string, what: string, body: unknown 
 }
 
 describe('whoever leaves the last common room', () => {
-  it('goes offline for those who stay, and they for them, also for a client that was away over a restart', async () => {
+  it('row 322: goes offline for those who stay, and they for them, also for a client that was away over a restart', async () => {
     const { users, roomId } = await meet();
     const [a, b, c] = users;
     const [ofA, ofB] = [await tokenOf(a), await tokenOf(b)];
@@ -70,7 +70,7 @@ describe('whoever leaves the last common room', () => {
     expect(statesOf(await look(d, ofD))).toEqual({ [a.userId]: 'online', [c.userId]: 'online' });
   });
 
-  it('is just not told of any more, if the configuration says so', async () => {
+  it('row 324: is just not told of any more, if the configuration says so', async () => {
     await using other = await startTestServer({ config: { presence: { tell_offline_on_loss: false } } });
     const { users, roomId } = await meet(other);
     const [a, b] = users;
