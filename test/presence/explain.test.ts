@@ -7,7 +7,7 @@ const BOB = '@bob:test';
 const EVE = '@eve:far.example';
 
 describe('explanations', () => {
-  it('have every rule in its order', async () => {
+  it('row 336: have every rule in its order', async () => {
     const rig = await ExplainRig.start({
       joined: { '!a:test': [ALICE, BOB] },
       modules: [
@@ -90,7 +90,7 @@ describe('explanations', () => {
     expect(await rig.get(ALICE, left.target)).toBeNull();
   });
 
-  it('have the limit of users that an update is routed to', async () => {
+  it('row 336: have the limit of users that an update is routed to', async () => {
     const rig = await ExplainRig.start({
       limits: { maxPendingPerObserver: 1_000, maxRoutedPerUser: 1 },
       modules: [
@@ -116,7 +116,7 @@ describe('explanations', () => {
     expect(saysOf(await rig.explain(ALICE, BOB), 'inbox')[0]).toContain('a module has asked for it');
   });
 
-  it('of other servers have their queue, when the next attempt is, and what is owed', async () => {
+  it('row 339: of other servers have their queue, when the next attempt is, and what is owed', async () => {
     const rig = await ExplainRig.start({ joined: { '!a:test': [BOB, EVE] } });
     await rig.online(BOB);
     const about = async (standing: ExplainRig['federation']['standing']) => {
@@ -139,7 +139,7 @@ describe('explanations', () => {
     expect(off.conclusion).toContain('no listener has the resource federation');
   });
 
-  it('of other servers have modules about the server as a whole, and users of theirs by name', async () => {
+  it('row 339: of other servers have modules about the server as a whole, and users of theirs by name', async () => {
     const rig = await ExplainRig.start({
       modules: [
         {
