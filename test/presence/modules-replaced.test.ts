@@ -30,7 +30,7 @@ async function replaceRoutes(rig: Rig, router: StubRouter, pairs: Pairs): Promis
 }
 
 describe('modules that are replaced', () => {
-  it('who is named from now on gets the current state, who is not any more one last offline, and others nothing', async () => {
+  it('row 350: who is named from now on gets the current state, who is not any more one last offline, and others nothing', async () => {
     const router = StubRouter.connecting({ [ALICE]: [BOB] });
     const rig = await Rig.start({ router });
     const bob = await rig.client(BOB).watch();
@@ -53,7 +53,7 @@ describe('modules that are replaced', () => {
     expect(carol.statesOf(ALICE)).toEqual(['unavailable', 'online']);
   });
 
-  it('the same for those whom only one of the two callbacks names', async () => {
+  it('rows 323, 350: the same for those whom only one of the two callbacks names', async () => {
     const router = StubRouter.connecting({});
     router.hasCallbacks = true;
     const rig = await Rig.start({ router });
@@ -89,7 +89,7 @@ describe('modules that are replaced', () => {
     expect(bob.statesOf(ALICE)).toEqual(['online', 'offline']);
   });
 
-  it('servers: those new to it get the current state, those that had it nothing, and those not named any more one offline', async () => {
+  it('row 350: servers: those new to it get the current state, those that had it nothing, and those not named any more one offline', async () => {
     const router = StubRouter.connecting({ [ALICE]: [FAR] });
     const rig = await Rig.start({ router });
     await rig.put(ALICE, 'online', 'hi');
@@ -156,7 +156,7 @@ describe('modules that are replaced', () => {
     expect(Math.max(...router.batches.map(({ length }) => length))).toBeLessThanOrEqual(300);
   });
 
-  it('restrictions of the new ones come before what they let others see', async () => {
+  it('row 350: restrictions of the new ones come before what they let others see', async () => {
     const router = StubRouter.connecting({});
     router.hasCallbacks = true;
     const rig = await Rig.start({ router });
