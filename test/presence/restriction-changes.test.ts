@@ -33,7 +33,7 @@ function sent(rig: Rig, server: string, source: UserId = ALICE): unknown[] {
 }
 
 describe('losing and gaining sight', () => {
-  it('whoever loses sight is told offline once, and the present state when they gain it', async () => {
+  it('rows 321, 325: whoever loses sight is told offline once, and the present state when they gain it', async () => {
     const forms: Forms = {};
     const rig = await start(forms);
     const [bob, carol] = [await rig.client(BOB).watch(), await rig.client(CAROL).watch()];
@@ -70,7 +70,7 @@ describe('losing and gaining sight', () => {
     ]);
   });
 
-  it('servers lose and gain sight, too: those in the rooms, and those that a router names', async () => {
+  it('row 326: servers lose and gain sight, too: those in the rooms, and those that a router names', async () => {
     const forms: Forms = {};
     const rig = await start(forms);
     rig.router.route = () => new Map([[ALICE, [FAR]]] as const);
@@ -91,7 +91,7 @@ describe('losing and gaining sight', () => {
     }
   });
 
-  it('a server that a router named before a restart gets the present when it gains sight', async () => {
+  it('rows 308, 326: a server that a router named before a restart gets the present when it gains sight', async () => {
     const forms: Forms = { [ALICE]: { '*': Form.DENIED } };
     const before = await start(forms);
     before.router.restrict = (source) => everybody(forms[source]?.['*'] ?? Form.FULL);
@@ -110,7 +110,7 @@ describe('losing and gaining sight', () => {
     session.end();
   });
 
-  it('without the last offline, whoever loses sight is just told nothing any more', async () => {
+  it('row 324: without the last offline, whoever loses sight is just told nothing any more', async () => {
     const forms: Forms = {};
     const rig = await Rig.start({ router: StubRouter.restricting(forms), tellsLoss: false });
     rig.rooms.join(ROOM, ALICE, BOB);
@@ -135,7 +135,7 @@ describe('losing and gaining sight', () => {
     expect(await bob.sync()).toEqual(new Map());
   });
 
-  it('whoever was away when they lost or gained sight hears of it when they come back', async () => {
+  it('rows 303, 321, 325: whoever was away when they lost or gained sight hears of it when they come back', async () => {
     const forms: Forms = { [CAROL]: { [BOB]: Form.DENIED } };
     const rig = await start(forms);
     for (const userId of [ALICE, CAROL] as const) await rig.put(userId, 'online');
@@ -156,7 +156,7 @@ describe('losing and gaining sight', () => {
 });
 
 describe('slow modules', () => {
-  it('the first sync waits for them, and is complete', async () => {
+  it('row 327: the first sync waits for them, and is complete', async () => {
     const rig = await start({});
     await rig.put(ALICE, 'online', 'hi');
     const answers = rig.router.restrict;
@@ -170,7 +170,7 @@ describe('slow modules', () => {
     expect(rig.router.restrictionQuestions).toContainEqual([ALICE, BOB]);
   });
 
-  it('but not longer than the deadline; what is unknown then comes with the answer', async () => {
+  it('row 327: but not longer than the deadline; what is unknown then comes with the answer', async () => {
     const rig = await start({});
     await rig.put(ALICE, 'online', 'hi');
     const { promise, resolve } = later<Restrictions>();
@@ -215,7 +215,7 @@ describe('slow modules', () => {
 });
 
 describe('modules that fail', () => {
-  it('are asked again until they answer; nobody has to do anything', async () => {
+  it('row 317: are asked again until they answer; nobody has to do anything', async () => {
     const rig = await start({});
     let isBroken = true;
     rig.router.restrict = () => (isBroken ? everybody(Form.DENIED, false) : everybody(Form.FULL));
