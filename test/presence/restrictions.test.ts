@@ -379,7 +379,7 @@ describe.each(WAYS)('$name', (way) => {
       expect(got.filter(isPresent).at(-1)).toHaveProperty('status_msg');
     });
 
-    it('leaves out what is kept back', async () => {
+    it('row 310: leaves out what is kept back', async () => {
       const { got } = await play(way, Form.NO_STATUS, delayMs);
       expect(got.filter(isPresent).length).toBeGreaterThan(0);
       for (const content of got) expect(content).not.toHaveProperty('status_msg');
@@ -388,7 +388,7 @@ describe.each(WAYS)('$name', (way) => {
     it.each([
       ['offline', Form.OFFLINE],
       ['denied', Form.DENIED],
-    ])('tells nothing of somebody %s', async (_how, form) => {
+    ])('rows 301–309, 311: tells nothing of somebody %s', async (_how, form) => {
       const { got } = await play(way, form, delayMs);
       expect(got.filter(isPresent)).toEqual([]);
       for (const content of got) if (content !== null) expect(content).toEqual({ presence: 'offline' });
@@ -396,7 +396,7 @@ describe.each(WAYS)('$name', (way) => {
     });
   });
 
-  it('tells nothing before modules have said anything', async () => {
+  it('row 327: tells nothing before modules have said anything', async () => {
     expect((await play(way, Form.FULL, 60)).early.filter(isPresent)).toEqual([]);
   });
 });
