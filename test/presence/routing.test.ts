@@ -319,7 +319,7 @@ describe('interest', () => {
     expect([...(await rig.client(X).sync()).keys()]).toEqual([ALICE]);
   });
 
-  it('a later sync asks again in parallel; what is gained reaches the open poll, what is lost goes offline and stops', async () => {
+  it('row 323: a later sync asks again in parallel; what is gained reaches the open poll, what is lost goes offline and stops', async () => {
     const router = new StubRouter();
     let interest: Interest = [];
     router.interest = async () => interest;
