@@ -19,7 +19,7 @@ const SETTINGS: [string, Partial<EngineOptions>][] = [
 ];
 
 describe.each(SETTINGS)('random histories of full control, %s', (_, overrides) => {
-  it('nobody is told what is not for them, and in the end everybody believes what is so', () => {
+  it('row 328: nobody is told what is not for them, and in the end everybody believes what is so', () => {
     fc.assert(
       fc.property(controlHistories, (steps) => {
         new ControlPlay(engineOptions(overrides)).run(steps).finish();
