@@ -58,7 +58,9 @@ const world = fc.record({
 });
 
 describe('explanations and what is really delivered', () => {
-  it('say the same, whatever rooms, modules, failures and connections there are', { timeout: 120_000 }, async () => {
+  it('row 337: say the same, whatever rooms, modules, failures and connections there are', {
+    timeout: 120_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(
         world,
