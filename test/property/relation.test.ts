@@ -204,14 +204,14 @@ async function play(list: readonly Step[], initial: readonly ObserverPair[], onl
 }
 
 describe('a relation, changed at random', () => {
-  it('delivers exactly what it says beside shared rooms, and its callbacks never disagree', async () => {
+  it('row 329: delivers exactly what it says beside shared rooms, and its callbacks never disagree', async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.array(pair, { maxLength: 6 }), (list, initial) => play(list, initial, false)),
       parameters,
     );
   }, 120_000);
 
-  it('that is the only one delivers exactly what it says', async () => {
+  it('row 329: that is the only one delivers exactly what it says', async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.array(pair, { maxLength: 6 }), (list, initial) => play(list, initial, true)),
       parameters,
