@@ -58,7 +58,7 @@ describe('getRestrictions', () => {
     expect(asked.every(([, observers]) => Object.isFrozen(observers))).toBe(true);
   });
 
-  it('never keeps anybody from seeing themselves', async () => {
+  it('row 312: never keeps anybody from seeing themselves', async () => {
     const { module, askedAbout } = restricting('deny');
     await using harness = await createModuleHarness(module, { serverName });
     await harness.connect(bob);
@@ -68,7 +68,7 @@ describe('getRestrictions', () => {
     expect(askedAbout(bob)).not.toContain(bob);
   });
 
-  it('keeps presence from whom it denies, on every way', async () => {
+  it('rows 301–305, 307: keeps presence from whom it denies, on every way', async () => {
     const { module } = restricting(aboutBob({ '@alice:test': 'deny', island: 'deny' }));
     await using harness = await createModuleHarness(module, { serverName });
     harness.rooms.join('!room:test', everybodyInRoom);
@@ -89,7 +89,7 @@ describe('getRestrictions', () => {
     expect(harness.received(carol).at(-1)).toMatchObject({ userId: bob, state: 'unavailable', statusMsg: 'away' });
   });
 
-  it('keeps it back from those whom sendLocalOnlinePresenceTo names, too', async () => {
+  it('row 306: keeps it back from those whom sendLocalOnlinePresenceTo names, too', async () => {
     const control = restricting(aboutBob({ '@alice:test': 'deny', island: 'deny' }));
     await using harness = await createModuleHarness(control.module, { serverName });
     harness.rooms.join('!room:test', everybodyInRoom);
@@ -104,7 +104,7 @@ describe('getRestrictions', () => {
     expect(harness.sentToServers().filter(({ userId }) => userId === bob)).toEqual([]);
   });
 
-  it('withholds what nobody has said anything about yet, and gives it with the answer', async () => {
+  it('row 327: withholds what nobody has said anything about yet, and gives it with the answer', async () => {
     let answer: (value: unknown) => void = () => undefined;
     const control = restricting(aboutBob(new Promise((resolve) => (answer = resolve))));
     await using harness = await createModuleHarness(control.module, { serverName });
@@ -140,7 +140,7 @@ describe('getRestrictions', () => {
     expect(harness.sentToServers()).toMatchObject([{ userId: bob, statusMsg: null, currentlyActive: true }]);
   });
 
-  it('is asked once about a source if the answer is about everybody, and otherwise once about each observer', async () => {
+  it('row 313: is asked once about a source if the answer is about everybody, and otherwise once about each observer', async () => {
     const rooms = async (answer: unknown) => {
       const { module, asked } = restricting(aboutBob(answer));
       await using harness = await createModuleHarness(module, { serverName });
@@ -159,7 +159,7 @@ describe('getRestrictions', () => {
     expect(await rooms({})).toEqual([[alice], [carol]]);
   });
 
-  it('is asked again by invalidateRestrictions: what is lost ends with a last offline, what is gained is told at once', async () => {
+  it('row 315: is asked again by invalidateRestrictions: what is lost ends with a last offline, what is gained is told at once', async () => {
     const control = restricting(aboutBob({ [carol]: 'deny' }));
     await using harness = await createModuleHarness(control.module, { serverName });
     harness.rooms.join('!room:test', everybodyInRoom);
@@ -183,7 +183,7 @@ describe('getRestrictions', () => {
     expect(harness.sentToServers()).toEqual([]);
   });
 
-  it('wins over what the same module, or another one, adds', async () => {
+  it('row 309: wins over what the same module, or another one, adds', async () => {
     const adds = {
       getUsersForStates: (states: Iterable<{ userId: UserId }>) =>
         new Map([alice, carol, far].map((id) => [id, states])),
@@ -214,7 +214,7 @@ describe('getRestrictions', () => {
     }
   });
 
-  it('is asked again by itself when it has failed, and what its failure kept back is given', async () => {
+  it('row 317: is asked again by itself when it has failed, and what its failure kept back is given', async () => {
     const control = restricting(() => {
       throw new Error('no database');
     });
@@ -232,7 +232,7 @@ describe('getRestrictions', () => {
     ]);
   });
 
-  it('stands by its last answer when it fails to give another one', async () => {
+  it('row 316: stands by its last answer when it fails to give another one', async () => {
     const control = restricting(aboutBob({ [EVERYBODY_ELSE]: 'deny', [carol]: null }));
     await using harness = await createModuleHarness(control.module, { serverName });
     harness.rooms.join('!room:test', [alice, bob, carol]);
