@@ -91,7 +91,7 @@ describe('what a module withholds', () => {
   });
   afterAll(() => server.stop());
 
-  it('reaches nobody live; who gets less gets the rest', async () => {
+  it('rows 301, 310, 311: reaches nobody live; who gets less gets the rest', async () => {
     const watchers = await Promise.all([bob(), dora(), eve(), olga()].map((user) => watchPresence(user)));
     const [toBob, toDora, toEve, toOlga] = watchers as [
       PresenceWatcher,
@@ -113,7 +113,7 @@ describe('what a module withholds', () => {
     for (const watcher of watchers) await watcher.stop();
   });
 
-  it('is not in an initial sync', async () => {
+  it('rows 302, 310, 312: is not in an initial sync', async () => {
     await alice().setPresence('online', 'secret');
     expect((await firstSync(bob())).get(ALICE)).toMatchObject({ presence: 'online', status_msg: 'secret' });
     expect((await firstSync(dora())).get(ALICE)).toEqual({ presence: 'online' });
@@ -122,7 +122,7 @@ describe('what a module withholds', () => {
     expect((await firstSync(alice())).get(ALICE)).toMatchObject({ status_msg: 'secret', currently_active: true });
   });
 
-  it('is not in an incremental sync with any token, on any device', async () => {
+  it('rows 303, 310: is not in an incremental sync with any token, on any device', async () => {
     const phone = await server.login('eve', { deviceId: 'PHONE' });
     const { next_batch: since } = await phone.sync({ set_presence: 'offline' });
     const { next_batch: sinceOfDora } = await dora().sync({ set_presence: 'offline' });
@@ -141,7 +141,7 @@ describe('what a module withholds', () => {
     expect(full.has(ALICE)).toBe(false);
   });
 
-  it('is not in the answer of GET: 403, less, or offline', async () => {
+  it('rows 304, 310–312: is not in the answer of GET: 403, less, or offline', async () => {
     await alice().setPresence('online', 'secret');
     expect(await bob().getPresence(ALICE)).toMatchObject({ status: 200, body: { status_msg: 'secret' } });
     expect((await dora().getPresence(ALICE)).body).toEqual({ presence: 'online' });
@@ -154,7 +154,7 @@ describe('what a module withholds', () => {
     expect((await alice().getPresence(ALICE)).body).toMatchObject({ presence: 'online', status_msg: 'secret' });
   });
 
-  it('is not among the room extras of a join', async () => {
+  it('row 305: is not among the room extras of a join', async () => {
     await alice().setPresence('online', 'secret');
     for (const [name, isDenied] of [
       ['late-bob', false],
@@ -169,7 +169,7 @@ describe('what a module withholds', () => {
     }
   });
 
-  it('is not in the snapshot of sendLocalOnlinePresenceTo', async () => {
+  it('rows 306, 310: is not in the snapshot of sendLocalOnlinePresenceTo', async () => {
     await alice().setPresence('online', 'secret');
     const watchers = await Promise.all([bob(), dora(), eve(), olga()].map((user) => watchPresence(user)));
     const [toBob, toDora, toEve, toOlga] = watchers as [
@@ -191,7 +191,7 @@ describe('what a module withholds', () => {
 });
 
 describe('what a module says later', () => {
-  it('takes sight away at once, with one last offline, and gives it back with the current state', async () => {
+  it('rows 303, 321, 325: takes sight away at once, with one last offline, and gives it back with the current state', async () => {
     await using server = await start({ rules: {} });
     const { users } = await inOneRoom(server, 'alice', 'bob', 'carol');
     const [alice, bob, carol] = users as [TestUser, TestUser, TestUser];
@@ -229,7 +229,7 @@ describe('what a module says later', () => {
     expect((await bob.getPresence(ALICE)).body).toEqual({ presence: 'offline' });
   });
 
-  it('is told without a last offline where tell_offline_on_loss is false', async () => {
+  it('row 324: is told without a last offline where tell_offline_on_loss is false', async () => {
     await using server = await start({ rules: {} }, { presence: { ...CALM.presence, tell_offline_on_loss: false } });
     const { users, roomId } = await inOneRoom(server, 'alice', 'bob', 'carol');
     const [alice, bob, carol] = users as [TestUser, TestUser, TestUser];
@@ -247,7 +247,7 @@ describe('what a module says later', () => {
     expect(toCarol.states(ALICE)).toEqual(['online', 'unavailable']);
   });
 
-  it('is waited for: nothing is told before it, and all of it after', async () => {
+  it('row 327: is waited for: nothing is told before it, and all of it after', async () => {
     await using server = await start({ rules: { [ALICE]: { '@eve:test.example': 'deny' } }, delayMs: 400 });
     const { users } = await inOneRoom(server, 'alice', 'bob', 'eve', 'carol');
     const [alice, bob, eve, carol] = users as [TestUser, TestUser, TestUser, TestUser];
@@ -268,7 +268,7 @@ describe('what a module says later', () => {
     ['deny', false],
     ['allow', true],
   ] as const)(
-    'while the module throws, on_failure: %s decides about those of whom it has said nothing',
+    'rows 316, 318: while the module throws, on_failure: %s decides about those of whom it has said nothing',
     async (decision, isTold) => {
       await using server = await start(
         { rules: { [ALICE]: { '@eve:test.example': 'deny' } } },
@@ -308,7 +308,7 @@ describe('leaving the last shared room', () => {
   it.each([
     ['without modules', undefined],
     ['with a module that restricts', { rules: {} }],
-  ])('is one last offline on both sides, %s', async (_, config) => {
+  ])('row 322: is one last offline on both sides, %s', async (_, config) => {
     await using server = await (config === undefined ? startTestServer({ config: CALM }) : start(config));
     const { users, roomId } = await inOneRoom(server, 'alice', 'bob', 'carol');
     const [alice, bob, carol] = users as [TestUser, TestUser, TestUser];
@@ -343,7 +343,7 @@ describe('leaving the last shared room', () => {
     await toAlice.sees(bob.userId, says('there'));
   });
 
-  it('also reaches a client that was away and comes back with its old token, after restarts and kill -9', async () => {
+  it('row 322: also reaches a client that was away and comes back with its old token, after restarts and kill -9', async () => {
     await using server = await spawnServer({ config: CALM });
     const { users, roomId } = await inOneRoom(server, 'alice', 'bob', 'carol');
     const [alice, bob] = users as [TestUser, TestUser];
@@ -365,7 +365,7 @@ describe('leaving the last shared room', () => {
 });
 
 describe('matrix-js-sdk', () => {
-  it('turns the light off when sight is lost and on when it is back', async () => {
+  it('rows 321, 325: turns the light off when sight is lost and on when it is back', async () => {
     await using server = await start({ rules: {} });
     await using alice = await registerSdkClient(server.baseUrl, 'alice');
     await using bob = await registerSdkClient(server.baseUrl, 'bob');
