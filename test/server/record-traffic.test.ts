@@ -77,7 +77,7 @@ async function tryAgainst(against: string, module: string, config: unknown, more
 }
 
 describe('record_traffic', () => {
-  it('is tried with the same module, which changes nothing, and with others, which change exactly what they do', async () => {
+  it('row 342: is tried with the same module, which changes nothing, and with others, which change exactly what they do', async () => {
     await using server = await startAdminServer({
       modules: [{ source: ROUTER, config: before }],
       config: {
@@ -118,7 +118,7 @@ describe('record_traffic', () => {
     expect(text.stdout).toContain('nothing changes');
   }, 60_000);
 
-  it('waits for modules that take their time, and has what they withhold and reduce', async () => {
+  it('row 342: waits for modules that take their time, and has what they withhold and reduce', async () => {
     const slow = ROUTER.replaceAll('  getUsersForStates(', '  async getUsersForStates(')
       .replace('  getRestrictions(source) {', '  async getRestrictions(source) {')
       .replaceAll(
@@ -186,7 +186,7 @@ describe('record_traffic', () => {
     expect(wrong.stderr).toContain('does not take the token');
   }, 60_000);
 
-  it('writes nothing but ids, times and states, for this user only', async () => {
+  it('row 343: writes nothing but ids, times and states, for this user only', async () => {
     await using server = await startTestServer({ modules: [{ source: ROUTER, config: before }], config: RECORD });
     const file = join(server.dir, 'record/traffic.ndjson');
     const { bob } = await liveALittle(server);
@@ -216,14 +216,14 @@ describe('record_traffic', () => {
     expect(await server.metric('thalamus_traffic_dropped_total')).toBe(0);
   });
 
-  it('does nothing, and has no metrics, without the section', async () => {
+  it('row 343: does nothing, and has no metrics, without the section', async () => {
     await using server = await startTestServer();
     await liveALittle(server);
     expect(readdirSync(server.dir)).not.toContain('record');
     expect(await server.metric('thalamus_traffic_recorded_total')).toBeNull();
   });
 
-  it('keeps to max_size and keep, and each file can be read by itself', async () => {
+  it('row 343: keeps to max_size and keep, and each file can be read by itself', async () => {
     await using server = await startTestServer({
       config: { record_traffic: { path: 'traffic.ndjson', max_size: '4K', keep: 2 } },
     });
