@@ -88,7 +88,7 @@ function follow(observer: TestUser, of: TestUser, since: string) {
 }
 
 describe('a reload of modules', () => {
-  it('reads the module and what it imports anew: who is named gets the current state, who is not loses it', async () => {
+  it('row 350: reads the module and what it imports anew: who is named gets the current state, who is not loses it', async () => {
     await using server = await startWith({ alice: ['bob'] });
     const { alice, bob, carol } = await users(server);
     await alice.setPresence('unavailable', 'at lunch');
@@ -140,7 +140,7 @@ describe('a reload of modules', () => {
       'no such floor',
     ],
     ['half a pair', 'export default { getInterestedUsers: () => [] }', 'registered without getUsersForStates'],
-  ])('keeps the one that runs after %s, and says why', async (_what, source, says) => {
+  ])('row 348: keeps the one that runs after %s, and says why', async (_what, source, says) => {
     await using server = await startWith({ alice: ['bob'] });
     const { alice, bob } = await users(server);
     await alice.setPresence('online');
@@ -203,7 +203,7 @@ describe('a reload of modules', () => {
     expect(shared.seen.filter((line) => line.startsWith('+'))).toHaveLength(4);
   });
 
-  it('disposes of the old module when its slow call has ended, and asks the new one in its place', async () => {
+  it('row 349: disposes of the old module when its slow call has ended, and asks the new one in its place', async () => {
     const slow = `export default class {
       constructor(_: unknown, api: any) { api.registerPresenceRouterCallbacks(this); }
       async getUsersForStates() {
@@ -261,7 +261,7 @@ describe('a reload of modules', () => {
     expect(shared.seen).toEqual(['first', 'second', 'fourth']);
   });
 
-  it('under load loses nothing and sends nothing twice', async () => {
+  it('row 351: under load loses nothing and sends nothing twice', async () => {
     await using server = await startWith({ alice: ['bob'], bob: ['alice'] });
     const { alice, bob, carol } = await users(server);
     await carol.setPresence('online');
