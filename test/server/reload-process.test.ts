@@ -34,7 +34,7 @@ function put(server: SpawnedServer, name: string, text: string): void {
 const count = (text: string, what: string): number => text.split(what).length - 1;
 
 describe('SIGHUP', () => {
-  it('loads the modules again, as the configuration has them then', async () => {
+  it('rows 345, 348: loads the modules again, as the configuration has them then', async () => {
     await using server = await spawnServer({
       files: { 'helper.ts': HELPER },
       modules: [{ source: giving('bob') }],
@@ -66,7 +66,7 @@ describe('SIGHUP', () => {
 });
 
 describe('thalamus start --watch', () => {
-  it('takes over each change of the modules’ files and of the configuration, and says what is wrong, with file and line', async () => {
+  it('row 347: takes over each change of the modules’ files and of the configuration, and says what is wrong, with file and line', async () => {
     await using server = await spawnServer({
       files: { 'helper.ts': HELPER },
       modules: [{ source: giving('bob') }],
@@ -115,7 +115,7 @@ describe('thalamus start --watch', () => {
 });
 
 describe('many reloads', () => {
-  it('two hundred under load grow no memory', { timeout: 180_000 }, async () => {
+  it('row 352: two hundred under load grow no memory', { timeout: 180_000 }, async () => {
     // A module can look at the heap after a collection; each has something to leak.
     const probing = (n: number): string => `import { helper } from './helper.ts';
 import { setFlagsFromString } from 'node:v8';
@@ -190,7 +190,7 @@ export default class {
     expect(program.stdout()).not.toContain('was not taken down cleanly');
   });
 
-  it('kill -9 in the middle of one, and the next start has what was answered', async () => {
+  it('row 353: kill -9 in the middle of one, and the next start has what was answered', async () => {
     await using server = await spawnServer({
       files: { 'helper.ts': HELPER },
       modules: [{ source: giving('bob') }],
