@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 export interface AcceptanceRow {
   readonly row: number;
   readonly section: string;
-  readonly level: 'MUST' | 'CODE' | 'QUIRK';
+  readonly level: 'MUST' | 'CODE' | 'QUIRK' | 'OURS';
   readonly given: string;
   readonly when: string;
   readonly then: string;
@@ -96,6 +96,7 @@ export function renderPage(table: AcceptanceTable, proofs: ReadonlyMap<number, r
     `${covered} of ${table.rows.length} rows of sections ${Object.keys(table.sections).join(', ')} are proven by tests; ${left.length} are not covered, with the reason.`,
     'MUST: set by the Matrix specification or its test suites. CODE: how the reference server behaves. QUIRK: a defect there; the row says',
     'what Thalamus does instead. *Decided*: Thalamus deliberately differs from the reference server; the row says what it does.',
+    'OURS: promised by Thalamus itself; no other server has it.',
     '*Rooms in memory*: rooms are local to the server, so members of other servers exist only in the room directory that the test hands in.',
   ];
   for (const [section, title] of Object.entries(table.sections)) {
