@@ -339,7 +339,8 @@ export class Collector {
 
   /** Whether an entry of the inbox is to be told: the update, or that the observer has lost somebody. */
   #isToTell(observer: number, uid: number, since: number): boolean {
-    const { farewells, visibility } = this.#parts;
+    const { farewells, restrictions, visibility } = this.#parts;
+    if (!restrictions.isOn && farewells.size === 0) return visibility.mayBeTold(observer, uid);
     if (visibility.formToTell(observer, uid) !== UNKNOWN) return true;
     if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return true;
     if (!visibility.wouldSee(observer, uid)) return false;
