@@ -81,10 +81,10 @@ export class Beliefs {
     ok(isHidden(form), `${what}, which may say no more than that they are offline`);
     const own = model.form(source, observer);
     const isNamed = model.isNamed(observer, source);
-    const isShown = isNamed && own === Form.OFFLINE && (why === 'first' || why === 'gained' || why === 'owed');
+    const isShown = isNamed && own === Form.OFFLINE && (why === 'first' || why === 'gained');
     // Whoever shared a room until now may have been seen.
     const wasOpen = isOpen(own) || this.#open.has(`${observer} ${source}`);
-    const isParted = !isNamed && wasOpen && (why === 'lost' || why === 'owed');
+    const isParted = !isNamed && wasOpen && why === 'lost';
     const believed = token.views.get(source) ?? NOT_THERE;
     const last = (isNamed ? this.#allowed : this.#lit).get(`${observer} ${source}`) ?? -1;
     const isBefore = this.#litBefore.has(source);
@@ -92,7 +92,9 @@ export class Beliefs {
     const wasSeen = !isNamed && (this.#seen.get(`${observer} ${source}`) ?? -1) >= token.step;
     const isHarmless = wasSeen || (wasOpen && !model.isLit(source));
     const isDue = believed !== NOT_THERE || last >= token.step || isBefore || isHarmless;
-    ok(isDue || isShown || isParted, `${what}, but knows it, or never saw them`);
+    // As offline they were to be told of anyhow, when it was cut off.
+    const isOwed = why === 'owed' && (wasOpen || isNamed);
+    ok(isDue || isShown || isParted || isOwed, `${what}, but knows it, or never saw them`);
     return NOT_THERE;
   }
 

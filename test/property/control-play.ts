@@ -52,6 +52,8 @@ export class ControlPlay {
   readonly #routes = new Map<UserId, readonly UserId[]>();
   readonly #interests = new Map<UserId, readonly UserId[] | 'ALL'>();
   readonly #wantedAll = new Set<UserId>();
+  /** Whether modules ceased to restrict once: of servers that routers name it is not known then what they were told before. */
+  #hasCeased = false;
   /** Users who had an answer with a limit. */
   readonly #isCut = new Set<UserId>();
   /** Clients with an open poll. */
@@ -277,6 +279,7 @@ export class ControlPlay {
 
   #restricting(is: boolean): void {
     if (is && !this.model.isRestricting) this.beliefs.begin(SOURCES);
+    if (!is) this.#hasCeased = true;
     this.model.setRestricting(is);
     this.#deliver(this.engine.setRestricting(is));
     // Modules are asked about everybody in sight.
@@ -479,7 +482,7 @@ export class ControlPlay {
     for (const observer of this.#polling) {
       for (const source of SOURCES) {
         const form = model.form(source, observer);
-        if (form === UNKNOWN || this.#isUnrouted(source)) continue;
+        if (form === UNKNOWN || this.#isUnrouted(source) || this.#isGone(observer, source)) continue;
         this.#compareView(observer, this.#poll(observer), source, model.view(observer, source), 'polls');
       }
     }
@@ -493,12 +496,15 @@ export class ControlPlay {
   #compareViews(observer: UserId, token: Token, how: string): void {
     for (const source of SOURCES) {
       const view = this.model.view(observer, source, this.#finalForm(source, observer));
-      // When somebody ceases to want everybody, devices that were away are told of those who are there.
-      const isGone =
-        this.#wantedAll.has(observer) && !(this.model.isLit(source) && this.model.isNamed(observer, source));
-      if (isGone && how !== 'polls') continue;
+      if (this.#isGone(observer, source)) continue;
       this.#compareView(observer, token, source, view, how);
     }
+  }
+
+  /** When somebody ceases to want everybody, devices that were away are told only of those who are there. */
+  #isGone(observer: UserId, source: UserId): boolean {
+    const { model } = this;
+    return this.#wantedAll.has(observer) && !(model.isLit(source) && model.isNamed(observer, source));
   }
 
   #compareView(observer: UserId, token: Token, source: UserId, expected: View, how: string): void {
@@ -511,6 +517,7 @@ export class ControlPlay {
       for (const source of LOCALS) {
         const form = this.#finalForm(source, server);
         const view = this.beliefs.serverView(server, source);
+        if (this.#hasCeased && !this.model.sharesRoomWith(server, source)) continue;
         // What is routed to a server is told with the next update; who shares a room is told of whoever is there.
         if (isOpen(form) && this.model.isSent(server, source) && !this.model.sharesRoomWith(server, source)) continue;
         // A server that shares no room while somebody goes offline does not hear of it.
