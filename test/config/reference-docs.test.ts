@@ -47,7 +47,9 @@ describe('docs/reference', () => {
     const page = read('docs/reference/command-line.md');
     const { commands } = createProgram(processTerminal(), () => undefined);
     expect(namesIn([page], /^## `thalamus ([a-z-]+)/gm)).toEqual(commands.map((command) => command.name()).toSorted());
-    const options = commands.flatMap((command) => command.options.map(({ long }) => `${command.name()} ${long}`));
+    const options = commands.flatMap((command) =>
+      [command, ...command.commands].flatMap((one) => one.options.map(({ long }) => `${command.name()} ${long}`)),
+    );
     const documented = page.split(/^## /m).flatMap((part) => {
       const [, command] = /^`thalamus ([a-z-]+)/.exec(part) ?? [];
       return [...part.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = '']) =>
