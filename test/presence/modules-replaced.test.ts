@@ -63,6 +63,9 @@ describe('modules that are replaced', () => {
     router.interest = (userId) => (userId === CAROL ? [ALICE] : []);
     await settled(rig, rig.handler.modulesReplaced());
     expect([bob.statesOf(ALICE), carol.statesOf(ALICE)]).toEqual([['online'], ['online']]);
+    // The same answers again tell nobody anything.
+    await settled(rig, rig.handler.modulesReplaced());
+    expect([bob.statesOf(ALICE), carol.statesOf(ALICE)]).toEqual([['online'], ['online']]);
     router.route = () => new Map();
     router.interest = () => [];
     await settled(rig, rig.handler.modulesReplaced());
