@@ -319,11 +319,21 @@ export class Collector {
     }
     for (const userId of options.since === null ? [] : (options.lost ?? [])) {
       const uid = users.find(userId);
-      if (uid < 0 || uid === observer || !this.#isAccepted(uid, options) || !this.#tellsLoss) continue;
+      if (uid < 0 || uid === observer || !this.#isAccepted(uid, options)) continue;
+      // In sight again, and offline since: nothing else tells of that.
+      if (visibility.wouldSee(observer, uid) && this.#hasGoneOffline(uid, options.since?.position ?? 0)) {
+        const form = visibility.formFor(observer, uid);
+        if (form !== UNKNOWN && !isHidden(form)) extras.push({ uid, position: 0 });
+      }
+      if (!this.#tellsLoss) continue;
       // No cursor could owe them.
       if (this.#hasGone(observer, uid, options.since?.position ?? 0)) extras.push({ uid, position: 0 });
     }
     return extras;
+  }
+
+  #hasGoneOffline(uid: number, since: number): boolean {
+    return this.#isOffline(uid) && (this.#parts.users.position[uid] as number) > since;
   }
 
   /** Whether the observer may have seen somebody present, at `since` or after, whom no rule lets them see any more. */

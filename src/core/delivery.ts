@@ -307,9 +307,8 @@ export class Delivery {
     else this.#routed.delete(source);
     const position = targets.length === 0 ? 0 : positions.next();
     const keptAt = kept.position(source);
-    // An answer that came late was about an older update than what they were shown.
-    const isAboutNewest = turn.isShownOffline(source) || (users.position[source] as number) > keptAt;
-    const knewOffline = kept.wasOffline(source) && isAboutNewest;
+    // Whoever is there now may have been shown so, in a first sync, before routers had decided.
+    const knewOffline = kept.wasOffline(source) && turn.isShownOffline(source);
     const lost: number[] = [];
     const isNew = kept.replace(source, targets, position, state.state === 'offline', lost);
     const isRestricted = !restrictions.isFree(source);

@@ -21,14 +21,20 @@ export interface InterestChange {
 
 const NOTHING: InterestChange = { gainsAll: false, losesAll: false, gained: [], lost: [] };
 
-const NOBODY: readonly UserId[] = [];
+/** Of an observer who is away: whom they may have seen present until then, and who went offline so late that not every device need know. */
+export interface AwayInterest {
+  readonly there: readonly UserId[];
+  readonly gone: readonly UserId[];
+}
+
+const NOBODY: AwayInterest = { there: [], gone: [] };
 /** Users whom observers who are away were interested in, at most. */
 const MAX_AWAY_IDS = 500_000;
 
 export class Interest {
   readonly #users: UserTable;
   /** Of observers who are away, by uid, the one who left first first: what they come back with may be less. */
-  readonly #away = new Map<number, readonly UserId[]>();
+  readonly #away = new Map<number, AwayInterest>();
   #awayIds = 0;
   readonly #answers: (InterestAnswer | undefined)[] = [];
   /** slot → uids, ascending. */
@@ -94,25 +100,25 @@ export class Interest {
     this.#answers[slot] = undefined;
   }
 
-  /** Remembers whom an observer who goes away was interested in: of those by name, whoever is there. */
-  keepAway(uid: number, seen: readonly UserId[]): void {
+  /** Remembers whom an observer who goes away was interested in. */
+  keepAway(uid: number, away: AwayInterest): void {
     this.takeAway(uid);
-    if (seen.length === 0) return;
-    this.#away.set(uid, seen);
-    this.#awayIds += seen.length;
+    if (away.there.length + away.gone.length === 0) return;
+    this.#away.set(uid, away);
+    this.#awayIds += away.there.length + away.gone.length;
     for (const oldest of this.#away.keys()) {
       if (this.#awayIds <= MAX_AWAY_IDS) break;
       this.takeAway(oldest);
     }
   }
 
-  /** Whom an observer was interested in, and may have seen present, when they went away, if they have not been back since. */
-  takeAway(uid: number): readonly UserId[] {
-    const seen = this.#away.get(uid);
-    if (seen === undefined) return NOBODY;
+  /** Whom an observer was interested in when they went away, if they have not been back since. */
+  takeAway(uid: number): AwayInterest {
+    const away = this.#away.get(uid);
+    if (away === undefined) return NOBODY;
     this.#away.delete(uid);
-    this.#awayIds -= seen.length;
-    return seen;
+    this.#awayIds -= away.there.length + away.gone.length;
+    return away;
   }
 
   #internAll(answer: readonly UserId[]): number[] {

@@ -235,15 +235,17 @@ export class PresenceEngine {
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
     const { delivery, rooms, turn, users, visibility } = this.#parts;
     const isThere = (uid: number): boolean => uid !== observer && !turn.isShownOffline(uid);
-    const away = this.#parts.interest.takeAway(observer).map((userId) => users.find(userId));
-    const missed = away.filter((uid) => uid >= 0);
+    const away = this.#parts.interest.takeAway(observer);
+    const [missed, goneAway] = [away.there, away.gone].map((names) =>
+      names.map((userId) => users.find(userId)).filter((uid) => uid >= 0),
+    ) as [number[], number[]];
     const change = this.#parts.interest.set(slot, interest);
     const mayBeLost = change.losesAll ? this.#everybody() : change.lost;
     const lost = mayBeLost.filter(isThere);
     // Whoever went offline before was told as that, if not on every device.
     delivery.noteGone(
       slot,
-      change.lost.filter((uid) => uid !== observer && turn.isShownOffline(uid)),
+      [...change.lost, ...goneAway].filter((uid) => uid !== observer && turn.isShownOffline(uid)),
     );
     const gained = change.gained.filter(
       (uid) => (isThere(uid) || visibility.isUndecided(observer, uid)) && !rooms.share(observer, uid),
@@ -496,16 +498,18 @@ export class PresenceEngine {
   #detach(slot: number): void {
     const uid = this.#parts.observers.uid[slot] as number;
     this.#parts.rooms.detach(uid, slot);
-    const { interest, restrictions, turn, users } = this.#parts;
+    const { inboxes, interest, restrictions, turn, users } = this.#parts;
     const wanted = interest.wantsAll(slot) ? this.#everybody() : interest.wantedBy(slot);
-    const seen = wanted.filter((one) => {
+    const open = wanted.filter((one) => {
       const form = restrictions.form(one, uid);
-      return form !== UNKNOWN && !isHidden(form) && !turn.isShownOffline(one);
+      return form !== UNKNOWN && !isHidden(form);
     });
-    interest.keepAway(
-      uid,
-      seen.map((one) => users.ids.name(one)),
-    );
+    const names = (uids: readonly number[]): UserId[] => uids.map((one) => users.ids.name(one));
+    const isNew = (one: number): boolean => (users.position[one] as number) > (inboxes.floor[slot] as number);
+    interest.keepAway(uid, {
+      there: names(open.filter((one) => !turn.isShownOffline(one))),
+      gone: names(open.filter((one) => turn.isShownOffline(one) && isNew(one))),
+    });
     this.#parts.interest.forget(slot);
     this.#parts.inboxes.close(slot);
     this.#parts.observers.release(slot);

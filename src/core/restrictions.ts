@@ -18,6 +18,8 @@ interface Answer {
   servers: Map<ServerName, Form> | null;
   /** Position at which it became different for somebody; 0 if it has never kept anything from anybody. */
   changedAt: number;
+  /** The same of the time before. */
+  changedBefore: number;
   /** Position at which those whom the tables did not name then (`named`) lost sight; 0 for never. */
   lostAt: number;
   named: PairTable | null;
@@ -69,7 +71,7 @@ export class Restrictions {
 
   get bytes(): number {
     let bytes = 0;
-    for (const { local } of this.#answers.values()) bytes += local?.bytes ?? 0;
+    for (const { local, named } of this.#answers.values()) bytes += (local?.bytes ?? 0) + (named?.bytes ?? 0);
     return bytes;
   }
 
@@ -117,8 +119,11 @@ export class Restrictions {
     return answer !== undefined && answer.others !== UNKNOWN;
   }
 
-  changedAt(source: number): number {
-    return this.#answers.get(source)?.changedAt ?? 0;
+  /** Position at which the answer about the source changed last, or, of those to whom that is too late, before `until`: as far as is known. */
+  changedAt(source: number, until = Infinity): number {
+    const answer = this.#answers.get(source);
+    if (answer === undefined || answer.changedAt <= until) return answer?.changedAt ?? 0;
+    return Math.min(answer.changedBefore, until);
   }
 
   /**
@@ -239,6 +244,7 @@ export class Restrictions {
             local: null,
             servers: null,
             changedAt: known?.changedAt ?? 0,
+            changedBefore: known?.changedBefore ?? 0,
             lostAt: known?.lostAt ?? 0,
             named: known?.named ?? null,
           }
@@ -253,13 +259,18 @@ export class Restrictions {
     this.#answers.delete(source);
     this.#answers.set(source, answer);
     this.#pairs += sizeOf(answer);
+    this.#evict(source);
+    return isWhole && (hasNamed || others !== given.others);
+  }
+
+  /** Keeps to the limit; the answer about this source stays. */
+  #evict(source: number): void {
     for (const [oldest, old] of this.#answers) {
       if (this.#pairs <= this.#maxPairs || oldest === source) break;
       this.#answers.delete(oldest);
       this.#pairs -= sizeOf(old);
       this.#evictions++;
     }
-    return isWhole && (hasNamed || others !== given.others);
   }
 
   /** The form of those whom the answer about a source does not name. */
@@ -276,8 +287,11 @@ export class Restrictions {
   setLostAt(source: number, position: number, named: PairTable | null): void {
     const answer = this.#answers.get(source);
     if (answer === undefined) return;
+    this.#pairs -= sizeOf(answer);
     answer.lostAt = position;
     answer.named = named;
+    this.#pairs += sizeOf(answer);
+    this.#evict(source);
   }
 
   /** Position from which on the observer, to whom the source is hidden, has not seen it, if nothing else says so; 0 for always. */
@@ -328,7 +342,9 @@ export class Restrictions {
 
   setChangedAt(source: number, position: number): void {
     const answer = this.#answers.get(source);
-    if (answer !== undefined) answer.changedAt = position;
+    if (answer === undefined) return;
+    answer.changedBefore = answer.changedAt;
+    answer.changedAt = position;
   }
 
   /** Nobody restricts any more, from `position` on. */
@@ -392,7 +408,7 @@ export class Restrictions {
 
 const NOBODY: ReadonlySet<ObserverKey> = new Set();
 
-function sizeOf({ local, servers }: Answer): number {
+function sizeOf({ local, servers, named }: Answer): number {
   // One for the answer itself.
-  return 1 + (local?.size ?? 0) + (servers?.size ?? 0);
+  return 1 + (local?.size ?? 0) + (servers?.size ?? 0) + (named?.size ?? 0);
 }

@@ -364,6 +364,26 @@ describe('bounds', () => {
     expect(engine.stats().restrictions).toBeLessThanOrEqual(25);
   });
 
+  it('those count, too, whom an answer named before everybody was denied', () => {
+    const { it, engine, b } = driver({
+      limits: { maxPendingPerObserver: 10, maxRoutedPerUser: 10, maxRestrictions: 50 },
+    });
+    const many = Array.from({ length: 20 }, (_, index): UserId => `@m${index}:test`);
+    for (const user of [b, ...many]) engine.join(user, ROOM);
+    it.put(b, 'B', 'online');
+    const named = everybody(
+      Form.FULL,
+      many.map((user) => [user, Form.NO_STATUS]),
+    );
+    for (const source of many.slice(0, 10)) {
+      engine.restrict(source, [], named);
+      engine.restrict(source, [], everybody(Form.DENIED));
+      expect(engine.stats().restrictions).toBeLessThanOrEqual(50);
+    }
+    expect(engine.stats().restrictions).toBeGreaterThan(20);
+    expect(engine.takeCounters().restrictionsEvicted).toBeGreaterThan(0);
+  });
+
   it('answers go with the users they are about', () => {
     const { engine } = driver();
     const options = {

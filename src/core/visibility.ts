@@ -139,11 +139,9 @@ export class Visibility {
   /** Position at which the source's restrictions changed for devices of the observer; whoever is there was told, and has a newer token. */
   restrictedAt(observer: number, source: number): number {
     if (observer === source) return 0;
-    const changedAt = this.#restrictions.changedAt(source);
-    if (changedAt > this.#positions.published) return 0;
     const slot = this.#observers.slotOf(observer);
-    // An earlier change, while they were away, is not remembered: their devices with older tokens are told again.
-    return slot >= 0 ? Math.min(changedAt, this.#inboxes.openedAt[slot] as number) : changedAt;
+    const openedAt = slot >= 0 ? (this.#inboxes.openedAt[slot] as number) : Infinity;
+    return this.#restrictions.changedAt(source, Math.min(openedAt, this.#positions.published));
   }
 
   #eachByRules(observer: number, visit: (uid: number, position: number, own: number) => void): void {

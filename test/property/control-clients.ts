@@ -34,6 +34,7 @@ export class Beliefs {
   /** Who was there when modules began to restrict: nobody knows who saw them. */
   #litBefore: ReadonlySet<UserId> = new Set();
   readonly #servers = new Map<ServerName, Map<UserId, View>>();
+  readonly #undecided = new Set<UserId>();
 
   constructor(model: ControlModel) {
     this.#model = model;
@@ -108,11 +109,16 @@ export class Beliefs {
       deepStrictEqual(state, reduced(state, Form.DENIED), `${what}, which may say no more than that they are offline`);
       // Of what is held up nobody knows yet whom it will reach.
       const wasThere = this.serverView(server, source) !== NOT_THERE || this.#litBefore.has(source);
-      const isDue = wasThere || isHeldUp || !this.#model.isLit(source);
+      const isDue = wasThere || isHeldUp || this.#undecided.has(source) || !this.#model.isLit(source);
       ok(isDue, `${what}, but knows it, or never saw them`);
     }
     const views = this.#servers.get(server) ?? new Map<UserId, View>();
     this.#servers.set(server, views.set(source, viewOf(state)));
+  }
+
+  /** An answer about the source was given while routers had still to say who gets its newest update. */
+  noteUndecided(source: UserId): void {
+    this.#undecided.add(source);
   }
 
   serverView(server: ServerName, source: UserId): View {

@@ -279,8 +279,12 @@ export class ControlPlay {
 
   #restricting(is: boolean): void {
     if (is && !this.model.isRestricting) this.beliefs.begin(SOURCES);
-    if (!is) this.#hasCeased = true;
     this.model.setRestricting(is);
+    if (!is) {
+      this.#hasCeased = true;
+      // Whatever was withheld is given.
+      this.#note(SOURCES);
+    }
     this.#deliver(this.engine.setRestricting(is));
     // Modules are asked about everybody in sight.
     for (const source of is ? SOURCES : []) this.#invalidate(source);
@@ -307,6 +311,8 @@ export class ControlPlay {
     };
     // Somebody forgotten meanwhile is asked about again when they are back.
     if (this.engine.uidOf(source) >= 0) this.model.restrict(source, observers, answer, this.#audienceOf(source));
+    // Of whom routers have still to say where they go, nobody knows what servers know.
+    if (this.#isUnrouted(source)) this.beliefs.noteUndecided(source);
     // Whatever was withheld is told now.
     this.#note([source]);
     this.#deliver(this.engine.restrict(source, observers, answer));
@@ -427,8 +433,10 @@ export class ControlPlay {
       const form = forms?.[index] ?? Form.FULL;
       views.set(source, this.beliefs.tell(user, token, source, why, form, engine.state(uid)));
     }
-    // What is held up, or cut off, is still owed to this token.
-    const isComplete = next.resume === null && next.position === engine.position;
+    // What is held up, cut off, or withheld is still owed to this token.
+    const isUnknown = (source: UserId): boolean =>
+      this.model.isNamed(user, source) && this.model.form(source, user) === UNKNOWN;
+    const isComplete = next.resume === null && next.position === engine.position && !SOURCES.some(isUnknown);
     const step = isComplete && !this.#isWaiting ? this.#step : Math.min(this.#quietStep, Math.max(token.step, 0));
     return { next: { cursor: next, views, step, rooms: log.length }, told };
   }
