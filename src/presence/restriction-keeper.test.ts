@@ -289,6 +289,62 @@ describe('RestrictionKeeper', () => {
     expect(world.asked.length).toBe(2_000);
   });
 
+  it('asks at once about who is invalidated now and then, and every 100 ms about who is all the time, in its own callback, say', async () => {
+    const world = World.restricting();
+    world.concerned.set(ALICE, [X]);
+    world.concerned.set(BOB, [X]);
+    world.answer = (source) => {
+      world.keeper.invalidate([source]);
+      return FREE;
+    };
+    world.keeper.invalidate([ALICE]);
+    expect(world.asked.length).toBe(10);
+    await world.clock.advance(1_000);
+    expect(world.asked.length).toBeLessThanOrEqual(20);
+    expect(world.asked.length).toBeGreaterThanOrEqual(18);
+    world.answer = () => FREE;
+    world.keeper.invalidate([BOB]);
+    expect(world.asked.at(-1)).toEqual([BOB, X]);
+    const before = world.asked.length;
+    world.keeper.invalidate([ALICE]);
+    await world.clock.advance(100);
+    expect(world.asked.length).toBe(before + 1);
+  });
+
+  it('lets others have their turn when modules answer in the next microtask, and invalidate what they answer', async () => {
+    const world = World.restricting();
+    for (let n = 0; n < 400; n++) world.concerned.set(`@u${n}:test`, [X]);
+    world.answer = async (source) => {
+      world.keeper.invalidate([source]);
+      return FREE;
+    };
+    world.keeper.invalidate([...world.concerned.keys()]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.asked.length).toBeLessThanOrEqual(1_000);
+  });
+
+  it('asks for everything again and again, with pauses, when a module always wants that, and a reload gets through all the same', async () => {
+    const world = World.restricting();
+    world.concerned.set(ALICE, [X]);
+    world.answer = () => {
+      world.keeper.invalidate();
+      return FREE;
+    };
+    world.keeper.invalidate();
+    await world.clock.settle();
+    expect(world.asked.length).toBe(2);
+    const replaced = world.keeper.modulesReplaced();
+    for (let n = 0; n < 10; n++) {
+      await world.clock.advance(100);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(world.asked.length).toBeGreaterThanOrEqual(10);
+    expect(world.asked.length).toBeLessThanOrEqual(12);
+    expect(await isPending(world, replaced)).toBe(false);
+    world.keeper.stop();
+    expect(world.clock.pendingTimers).toBe(0);
+  });
+
   it('lets whoever connects wait for the answers, until the deadline', async () => {
     const world = World.slow();
     world.unknown = ([ALICE, BOB] as const).map((source) => ({ source, observers: [X] }));

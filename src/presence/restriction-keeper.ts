@@ -9,8 +9,10 @@ import type { EngineView } from '../core/engine-view.ts';
 import { type Form, isHidden, UNKNOWN } from '../core/forms.ts';
 import type { ServerName, UserId } from '../matrix/identifiers.ts';
 import type { Restrictions, Router } from '../router-host/router-api.ts';
-import { type Background, breathe, inBackground } from './background.ts';
+import { type Background, breathe } from './background.ts';
 import { atMost } from './deadline.ts';
+import { InvalidationPace } from './invalidation-pace.ts';
+import { Passes } from './passes.ts';
 import { RestrictionQuestions } from './restriction-questions.ts';
 import { RestrictionRetries } from './restriction-retries.ts';
 
@@ -47,10 +49,10 @@ export class RestrictionKeeper {
   readonly #options: RestrictionKeeperOptions;
   readonly #questions: RestrictionQuestions;
   readonly #retries: RestrictionRetries;
+  readonly #pace: InvalidationPace;
   #isRestricting = false;
-  /** All sources are being asked about again. */
-  #pass: Promise<void> | null = null;
-  #isPassDue = false;
+  /** All sources are asked about again. */
+  readonly #passes: Passes;
   /** Whether any of the modules before did. */
   #didRestrict = false;
   /** Now one does, and observers were told of somebody before. */
@@ -64,6 +66,8 @@ export class RestrictionKeeper {
       concerned: (source) => options.engine().questionAbout(source)?.observers ?? null,
       onAnswer: (source, asked, answer) => this.#take(source, asked, answer),
     });
+    this.#pace = new InvalidationPace(options.clock, (source) => this.#questions.askAboutAll([source]));
+    this.#passes = new Passes(options, 'asking for restrictions again', () => this.#askAboutAll());
     this.#retries = new RestrictionRetries({
       clock: options.clock,
       askAgain: (source) => {
@@ -71,7 +75,7 @@ export class RestrictionKeeper {
         this.#questions.askAboutAll([source]);
         return true;
       },
-      askAgainAboutAll: () => inBackground(options, 'asking for restrictions again', this.#beginPass()),
+      askAgainAboutAll: () => this.#passes.request(),
     });
   }
 
@@ -104,7 +108,7 @@ export class RestrictionKeeper {
     this.#isNew = restricts && !this.#didRestrict;
     this.#didRestrict = restricts;
     this.#questions.distrust();
-    if (restricts) await this.#beginPass();
+    if (restricts) await this.#passes.make();
   }
 
   /** Asks about what the engine has withheld since the last call. Returns whether some of it was answered at once: then collect again. */
@@ -132,23 +136,26 @@ export class RestrictionKeeper {
     return this.#questions.whenAnswered(questions.map(({ source }) => source));
   }
 
-  /** What is behind the answers has changed, about these sources or about all. */
+  /** What is behind the answers has changed, about these sources or about all. Modules that say so all the time are asked a little later. */
   invalidate(sources?: Iterable<UserId>): void {
     if (!this.#isRestricting) return;
     if (sources === undefined) {
       this.#questions.distrust();
-      inBackground(this.#options, 'asking for restrictions again', this.#beginPass());
+      this.#passes.request();
       return;
     }
-    const named = [...sources];
+    const engine = this.#options.engine();
+    const named = [...sources].filter((source) => engine.uidOf(source) >= 0);
     this.#questions.distrust(named);
-    this.#questions.askAboutAll(named);
+    for (const source of named) this.#pace.request(source);
   }
 
   stop(): void {
     this.#isStopped = true;
     this.#questions.stop();
     this.#retries.stop();
+    this.#pace.stop();
+    this.#passes.stop();
   }
 
   #restrict(isRestricting: boolean): void {
@@ -182,25 +189,14 @@ export class RestrictionKeeper {
   }
 
   /** Resolves when all have been asked about of whom something is known by now, or who are not offline, and the answers are there. */
-  async #beginPass(): Promise<void> {
-    this.#isPassDue = true;
-    this.#pass ??= this.#passes().finally(() => {
-      this.#pass = null;
-    });
-    await this.#pass;
-  }
-
-  async #passes(): Promise<void> {
-    while (this.#isPassDue && !this.#isStopped) {
-      this.#isPassDue = false;
-      const asked = this.#isNew ? await this.#askAboutThosePresent() : NOBODY;
-      const sources = this.#options
-        .engine()
-        .answeredSources()
-        .filter((source) => !asked.has(source));
-      for (let start = 0; start < sources.length; start += BATCH)
-        await this.#askAgain(sources.slice(start, start + BATCH));
-    }
+  async #askAboutAll(): Promise<void> {
+    const asked = this.#isNew ? await this.#askAboutThosePresent() : NOBODY;
+    const sources = this.#options
+      .engine()
+      .answeredSources()
+      .filter((source) => !asked.has(source));
+    for (let start = 0; start < sources.length; start += BATCH)
+      await this.#askAgain(sources.slice(start, start + BATCH));
   }
 
   /** Observers may have been told of them before anything was restricted. */

@@ -12,7 +12,7 @@ import { type Background, inBackground } from './background.ts';
 
 /** Questions that modules have not answered yet. */
 const MAX_OPEN = 64;
-/** Answers taken in one go before others have their turn. */
+/** Questions put before everybody else has their turn, also when modules answer at once or in the next microtask. */
 const MAX_AT_ONCE = 500;
 /** Observers that wait to be asked about, of all sources; beyond it a source is asked about whomever it concerns by then. */
 const MAX_WAITING = 1_000_000;
@@ -47,11 +47,13 @@ export class RestrictionQuestions {
   readonly #entries = new Map<UserId, Entry>();
   /** Of those, the ones that wait and are not being asked about, in order. */
   readonly #queue = new Set<Entry>();
-  #open = 0;
+  /** And those that are being asked about. */
+  readonly #open = new Set<Entry>();
   #waiting = 0;
   #answers = 0;
   #isBusy = false;
-  #isScheduled = false;
+  /** Questions that may still be put before others have their turn. */
+  #left = MAX_AT_ONCE;
   #isStopped = false;
 
   constructor(options: RestrictionQuestionsOptions) {
@@ -88,8 +90,9 @@ export class RestrictionQuestions {
   }
 
   /** What is being asked about these sources, or about any, does not count any more: it is asked once more. */
-  distrust(sources: Iterable<UserId> = this.#entries.keys()): void {
-    for (const source of sources) {
+  distrust(sources?: Iterable<UserId>): void {
+    if (sources === undefined) for (const entry of this.#open) entry.isStale = true;
+    for (const source of sources ?? []) {
       const entry = this.#entries.get(source);
       if (entry !== undefined && entry.asked !== null) entry.isStale = true;
     }
@@ -156,14 +159,11 @@ export class RestrictionQuestions {
     // What an answer makes others ask is asked in the loop that is under way.
     if (this.#isBusy || this.#isStopped) return;
     this.#isBusy = true;
-    let left = MAX_AT_ONCE;
     try {
       for (const entry of this.#queue) {
-        if (this.#open >= MAX_OPEN) return;
-        if (left-- === 0) {
-          this.#nextSoon();
-          return;
-        }
+        if (this.#open.size >= MAX_OPEN || this.#left === 0) return;
+        if (this.#left === MAX_AT_ONCE) this.#renewSoon();
+        this.#left--;
         this.#queue.delete(entry);
         this.#ask(entry);
       }
@@ -172,11 +172,9 @@ export class RestrictionQuestions {
     }
   }
 
-  #nextSoon(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
+  #renewSoon(): void {
     this.#options.schedule(() => {
-      this.#isScheduled = false;
+      this.#left = MAX_AT_ONCE;
       this.#next();
     });
   }
@@ -200,11 +198,11 @@ export class RestrictionQuestions {
       this.#take(entry, observers, answer);
       return;
     }
-    this.#open++;
+    this.#open.add(entry);
     entry.asked = new Set(observers);
     entry.isStale = false;
     const taken = answer.then((late) => {
-      this.#open--;
+      this.#open.delete(entry);
       entry.asked = null;
       if (this.#isStopped) return;
       if (entry.isStale && entry.disbelieved < MAX_DISBELIEVED) {
