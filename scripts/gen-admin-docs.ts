@@ -102,7 +102,8 @@ function renderOperation(
   const rows = Object.entries(responses).flatMap(([status, { description, content }]) => {
     const meaning = GENERAL_ERRORS.reduce((rest, { text }) => rest.replace(text, ''), description).trim();
     if (meaning === '') return [];
-    const schema = content['application/json']?.schema;
+    // All types of one answer have the same schema.
+    const schema = Object.values(content)[0]?.schema;
     return [`| ${status} | ${schema === undefined ? '' : typeOf(schema)} | ${cell(meaning)} |`];
   });
   lines.push(['| status | answer | meaning |', '| --- | --- | --- |', ...rows].join('\n'));

@@ -259,7 +259,7 @@ export class Dispatcher {
     if (logLevel !== null) {
       this.#options.logger[logLevel]({ err: error, operation: exchange.operation.operationId }, 'request failed');
     }
-    if (exchange.done) {
+    if (exchange.done || exchange.outgoing.headersSent) {
       // The answer has begun and cannot be finished: cutting it off is the only way to say so.
       if (!exchange.outgoing.writableEnded) exchange.outgoing.destroy();
       return;

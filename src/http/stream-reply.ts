@@ -15,6 +15,8 @@ export interface OpenStream {
   send(value: unknown): boolean;
   /** Nothing more is to come. Idempotent. */
   end(): void;
+  /** Something went wrong that is not the client's fault: it is logged like that of any request, and the stream is cut off. */
+  fail(error: unknown): void;
 }
 
 /** Starts to send, now or later; returns what is to be done at the end, whatever ends it. Throws what is then the answer. */
@@ -94,6 +96,11 @@ export class Streams {
       end: () => {
         if (phase === 'early') setImmediate(end);
         else if (phase === 'open') end();
+      },
+      fail: (error) => {
+        if (phase === 'ended') return;
+        exchange.fail(error);
+        end();
       },
     });
     if (!exchange.beginStream(asEvents ? EVENTS : LINES)) {

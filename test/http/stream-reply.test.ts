@@ -84,6 +84,18 @@ describe('a stream', () => {
     expect(await response.text()).toBe('data: {"first":"line\\nbreak"}\n\n');
   });
 
+  it('is cut off when its source fails, which is logged like the failure of any request', async () => {
+    const { ask, sources, ended, streams, logger } = await start();
+    const response = await ask();
+    sources[0]?.fail(new Error('the source has failed'));
+    sources[0]?.fail(new Error('too late'));
+    await expect(response.text()).rejects.toThrow('terminated');
+    expect([streams.open, ended()]).toEqual([0, 1]);
+    expect(logger.lines.filter(({ level }) => level === 'error')).toMatchObject([
+      { message: 'request failed', fields: { operation: 'stream', err: { message: 'the source has failed' } } },
+    ]);
+  });
+
   it('has what its source said before it was over at once', async () => {
     const { ask, ended, streams } = await start();
     expect(await (await ask('?short')).text()).toBe('{"first":"line\\nbreak"}\n');

@@ -104,7 +104,7 @@ export function explain({ presence, rooms, hasAccount, clock }: ExplainServices)
     answer: {
       description: 'The explanation.',
       schema: answer,
-      stream: 'With `watch=true` one after the other, each when it is different.',
+      stream: { when: 'With `watch=true` one after the other, each when it is different.' },
     },
     errors: [
       { status: 429, errcode: 'M_LIMIT_EXCEEDED', description: 'too many explanations are being made, or watched.' },
@@ -132,8 +132,11 @@ function whenever(look: () => Promise<WireExplanation>, clock: ExplainServices['
           if (said !== sent) stream.send(explanation);
           sent = said;
         })
-        // Too many at once: it is tried again. At a stop the stream ends anyway.
-        .catch(() => undefined)
+        .catch((error: unknown) => {
+          // Too many at once: it is tried again.
+          const isLimit = error instanceof MatrixError && error.errcode === 'M_LIMIT_EXCEEDED';
+          if (!isLimit && !isOver) stream.fail(error);
+        })
         .finally(() => {
           if (!isOver) timer = clock.setTimeout(again, WATCH_INTERVAL_MS);
         });

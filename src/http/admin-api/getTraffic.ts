@@ -37,10 +37,14 @@ export function getTraffic({ traffic }: GetTrafficServices): AdminOperation {
     summary: 'The recorded traffic',
     description:
       'Who was where, and whom each update was for: ids, times, and the words online, unavailable, offline or busy. With `record_traffic` in the configuration.',
-    answer: { description: 'The record.', schema: answer, stream: 'always: one line after the other, oldest first' },
+    answer: {
+      description: 'The record.',
+      schema: answer,
+      stream: { when: 'As lines of JSON, oldest first.', isAlways: true },
+    },
     errors: [
-      { status: 404, errcode: 'M_NOT_FOUND', description: 'Nothing is recorded: `record_traffic` is not configured.' },
-      { status: 429, errcode: 'M_LIMIT_EXCEEDED', description: 'Others are reading it.' },
+      { status: 404, errcode: 'M_NOT_FOUND', description: 'nothing is recorded: `record_traffic` is not configured.' },
+      { status: 429, errcode: 'M_LIMIT_EXCEEDED', description: 'others are reading it.' },
     ],
     handler: () => {
       if (traffic === null) {
@@ -56,8 +60,8 @@ export function getTraffic({ traffic }: GetTrafficServices): AdminOperation {
       open++;
       return new StreamReply((exchange) => {
         send(traffic, exchange)
-          // The record cannot be read, or nobody reads: without its end, the client knows that something is missing.
-          .catch(() => exchange.outgoing.destroy())
+          // Cut off: without its end, the client knows that something is missing.
+          .catch((error: unknown) => exchange.fail(error))
           .finally(() => open--);
       });
     },
@@ -70,10 +74,15 @@ async function send(traffic: TrafficArchive, exchange: Exchange): Promise<void> 
   const gone = new AbortController();
   exchange.onAborted(() => gone.abort());
   const decoder = new TextDecoder();
-  for await (const chunk of traffic.read()) {
-    if (gone.signal.aborted) break;
-    exchange.writeStream(decoder.decode(chunk, { stream: true }));
-    if (outgoing.writableNeedDrain) await once(outgoing, 'drain', { signal: gone.signal });
+  try {
+    for await (const chunk of traffic.read()) {
+      if (gone.signal.aborted) break;
+      exchange.writeStream(decoder.decode(chunk, { stream: true }));
+      if (outgoing.writableNeedDrain) await once(outgoing, 'drain', { signal: gone.signal });
+    }
+  } catch (error) {
+    // Nobody reads any more: that is no failure.
+    if (!gone.signal.aborted) throw error;
   }
   exchange.endStream();
 }

@@ -102,8 +102,10 @@ function* describeParameters(
 function describeAnswer({ description, schema, stream }: Answer, schemas: Record<string, unknown>): Json {
   const content = { schema: toJsonSchema(schema, schemas) };
   if (stream === undefined) return { description, content: { 'application/json': content } };
+  const { when, isAlways = false } = stream;
+  if (isAlways) return { description: `${description} ${when}`, content: { 'application/x-ndjson': content } };
   return {
-    description: `${description} ${stream} As lines of JSON, of which empty ones mean nothing, or as events, if \`Accept\` has \`text/event-stream\`.`,
+    description: `${description} ${when} As lines of JSON, of which empty ones mean nothing, or as events, if \`Accept\` has \`text/event-stream\`.`,
     content: { 'application/json': content, 'application/x-ndjson': content, 'text/event-stream': content },
   };
 }

@@ -15,8 +15,13 @@ export const ADMIN_V1 = '/_thalamus/admin/v1';
 export interface Answer {
   readonly description: string;
   readonly schema: z.ZodType;
-  /** Instead of one value, a stream of them: when. */
-  readonly stream?: string;
+  /** Instead of one value, a stream of them. */
+  readonly stream?: {
+    /** In a sentence. */
+    readonly when: string;
+    /** Whether there is nothing but lines of JSON: neither a single value nor events. */
+    readonly isAlways?: boolean;
+  };
 }
 
 /** An operation, as routes and the description see it. */
