@@ -183,7 +183,8 @@ function refusal(api: AdminApi, status: number, text: string): string {
   const { errcode, error } = parseObject(text) ?? {};
   if (status === 401)
     return `${originOf(api)} does not take the token of ${api.tokenFrom}: it is not that of this server`;
-  if (errcode === 'M_UNRECOGNIZED' || status === 404) {
+  // What an operation of the API does not find has an errcode of its own.
+  if (errcode === 'M_UNRECOGNIZED' || (status === 404 && errcode === undefined)) {
     return `${originOf(api)} has no admin API: it is served by a listener with the resource admin`;
   }
   const reason = typeof error === 'string' ? `${error} (${String(errcode)})` : `HTTP status ${status}`;
