@@ -1,7 +1,7 @@
 /**
  * What went wrong, in words an administrator can act on, and the exit code that goes with it.
  */
-import { formatPath, ConfigFileError, formatProblem } from '../config/problems.ts';
+import { ConfigFileError, describeProblem, formatProblem } from '../config/problems.ts';
 import type { LoadedConfig } from '../config/parse-config.ts';
 import { ConfigError, PresenceError } from '../errors.ts';
 import { ModulesError } from '../server/modules-error.ts';
@@ -44,7 +44,7 @@ export function explainAll(problems: readonly unknown[], loaded: Place | null): 
 
 function explainConfigError(error: ConfigError, loaded: Place | null): string {
   const message = withCause(error);
-  if (loaded === null) return error.path.length === 0 ? message : `${formatPath(error.path)}: ${message}`;
+  if (loaded === null) return describeProblem(error, message);
   return formatProblem(loaded.fileName, { path: error.path, position: loaded.locate(error.path), message });
 }
 

@@ -35,6 +35,11 @@ export class ConfigFileError extends ConfigError {
   }
 }
 
+/** `presence.idle_timeout: must be …`, where there is no file to name. */
+export function describeProblem(error: Error, message = error.message): string {
+  return error instanceof ConfigError && error.path.length > 0 ? `${formatPath(error.path)}: ${message}` : message;
+}
+
 /** `thalamus.yaml:6:17: presence.idle_timeout: must be …` */
 export function formatProblem(fileName: string, { path, position, message }: Problem): string {
   const where = position === null ? fileName : `${fileName}:${position.line}:${position.column}`;

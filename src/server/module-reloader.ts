@@ -4,8 +4,7 @@
  * One reload at a time: whoever asks while one is under way shares the one after it, which reads the files as they are by then.
  */
 import type { Config } from '../config/config.ts';
-import { formatPath } from '../config/problems.ts';
-import { ConfigError } from '../errors.ts';
+import { describeProblem } from '../config/problems.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Counter, Metrics } from '../ports/metrics.ts';
 import type { PresenceHandler } from '../presence/index.ts';
@@ -102,7 +101,8 @@ export class ModuleReloader {
     } catch (error) {
       this.#reloads.inc({ outcome: 'failed' });
       const failure = asModulesError(error);
-      logger.error({ problems: failure.problems.map(describe) }, 'modules were not reloaded: the ones before stay');
+      const problems = failure.problems.map((problem) => describeProblem(problem));
+      logger.error({ problems }, 'modules were not reloaded: the ones before stay');
       throw failure;
     }
   }
@@ -111,10 +111,4 @@ export class ModuleReloader {
 function asModulesError(error: unknown): ModulesError {
   if (error instanceof ModulesError) return error;
   return new ModulesError([error instanceof Error ? error : new Error(String(error))]);
-}
-
-function describe(problem: Error): string {
-  return problem instanceof ConfigError && problem.path.length > 0
-    ? `${formatPath(problem.path)}: ${problem.message}`
-    : problem.message;
 }

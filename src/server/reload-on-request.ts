@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
-import { ConfigFileError, formatPath } from '../config/problems.ts';
+import { ConfigFileError, describeProblem } from '../config/problems.ts';
 import { ConfigError } from '../errors.ts';
 import type { ModulesNotReloaded, ModulesReloaded } from '../http/admin-api/index.ts';
 import { ModulesError } from './modules-error.ts';
@@ -31,12 +31,7 @@ export async function reloadOnRequest(
 }
 
 function problemsOf(error: unknown): readonly string[] | null {
-  if (error instanceof ModulesError) return error.problems.map(describe);
+  if (error instanceof ModulesError) return error.problems.map((problem) => describeProblem(problem));
   if (error instanceof ConfigFileError) return error.message.split('\n');
-  return error instanceof ConfigError ? [describe(error)] : null;
-}
-
-function describe(problem: Error): string {
-  if (!(problem instanceof ConfigError) || problem.path.length === 0) return problem.message;
-  return `${formatPath(problem.path)}: ${problem.message}`;
+  return error instanceof ConfigError ? [describeProblem(error)] : null;
 }
