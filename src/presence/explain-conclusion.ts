@@ -49,13 +49,11 @@ const KEEPING: readonly ExplainRule[] = ['restriction_in_effect', 'getRestrictio
 /** The first rule that lets them, and what takes something off. */
 function whySo({ facts, kind, target }: Case, form: Form, reasons: readonly Reason[]): string {
   const words: string[] = [];
-  // Of an observer about whom nothing is remembered, and of servers, modules are asked.
-  const counts = (rule: ExplainRule): boolean =>
-    rule !== 'getInterestedUsers' && rule !== 'getUsersForStates'
-      ? true
-      : rule === 'getUsersForStates'
-        ? kind !== 'local_user'
-        : (facts.connection?.interest ?? null) === null;
+  const counts = (rule: ExplainRule): boolean => {
+    // What modules say now counts where nothing of it is in effect: of servers, and of observers about whom nothing is remembered.
+    if (rule === 'getUsersForStates') return kind !== 'local_user';
+    return rule !== 'getInterestedUsers' || (facts.connection?.interest ?? null) === null;
+  };
   const giving = reasons.find(({ rule, holds }) => holds === true && GIVING.includes(rule) && counts(rule));
   if (giving !== undefined && !isHidden(form)) words.push(plain(giving.says));
   if (form !== Form.FULL) {

@@ -3,7 +3,7 @@
  */
 import type { Observer } from '../core/engine-api.ts';
 import type { PairFacts } from '../core/explain.ts';
-import { Form, UNKNOWN } from '../core/forms.ts';
+import { Form, isHidden, UNKNOWN } from '../core/forms.ts';
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import type { Examination, ExaminedModule, Examined, Interest } from '../router-host/index.ts';
 import { describeDeed, describeForm, list, reason, type Reason, shownAs, time } from './explanation.ts';
@@ -45,7 +45,7 @@ export function restrictionReasons({ observer, server, target }: Pair, { modules
       isAboutEverybody: found.isAboutEverybody,
       standing: shownAs(found.standing),
     };
-    const holds = isKept(found.standing) ? false : found.standing === Form.FULL ? true : null;
+    const holds = isHidden(found.standing) ? false : found.standing === Form.FULL ? true : null;
     if (found.answer !== undefined) {
       const deed = describeDeed(found.standing, whom, target);
       return [reason('getRestrictions', holds, `${nameOf(module)} ${deed}`, details)];
@@ -132,7 +132,7 @@ export function restrictionInEffect({ observer, server, target }: Pair, facts: P
   }
   const change =
     form === examined ? '' : '; the modules say otherwise now, which takes effect with api.invalidateRestrictions';
-  const holds = isKept(form) ? false : form === Form.FULL ? true : null;
+  const holds = isHidden(form) ? false : form === Form.FULL ? true : null;
   const words = `In effect: ${describeForm(form, whom, target)}${change}`;
   return reason('restriction_in_effect', holds, words, details);
 }
@@ -203,11 +203,6 @@ function routesReason(pair: Pair, module: ExaminedModule): Reason | null {
   const whom = isNamed ? observer : `other users of ${server}`;
   if (isRouted(pair, found.answer)) return reason(rule, true, `${nameOf(module)} ${gives} ${whom}`, details);
   return reason(rule, false, `${nameOf(module)} does not give updates of ${target} to ${observer}`, details);
-}
-
-/** Whether it is kept from them altogether. */
-function isKept(form: Form): boolean {
-  return (form & (Form.DENIED | Form.OFFLINE)) !== 0;
 }
 
 function failure(module: ExaminedModule, found: Examined<unknown>): string {

@@ -9,7 +9,7 @@ import { Form, UNKNOWN } from '../core/forms.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { type AskedNow, type Case, type ExplainParts, MAX_ROOMS_NAMED } from './explain-case.ts';
-import type { Interest, Restrictions } from '../router-host/index.ts';
+import type { Examination, Interest, Restrictions } from '../router-host/index.ts';
 import { conclude } from './explain-conclusion.ts';
 import {
   interestInEffect,
@@ -70,25 +70,7 @@ async function explain(
   const routes = isRouted(pair, examination.routedTo);
   const { form, askedNow } = await verdict(it, { interest: examination.interest, routes, form: examination.form });
 
-  const reasons: Reason[] = [modeReason(it)];
-  const add = (...more: readonly (Reason | null)[]): void => {
-    for (const one of more) if (one !== null) reasons.push(one);
-  };
-  add(await observerReason(it), await targetReason(it));
-  if (observer === target) add(reason('self', true, `${observer} always sees themself`));
-  else if (mode !== 'disabled') {
-    add(...federationReasons(it));
-    add(await sharedRooms(it), await excludedRooms(it));
-    if (isAsked && router.hasCallbacks) {
-      add(...moduleReasons(pair, examination));
-      if (server === null)
-        add(interestInEffect(pair, facts, examination.interest), keptAnswer(pair, facts, examination));
-    }
-    if (isAsked && router.restricts) {
-      add(...restrictionReasons(pair, examination), restrictionInEffect(pair, facts, examination.form));
-    }
-    add(...strangerReasons(it), routedLimit(it, routes), ...inboxReasons(it), ...destinationReasons(it, shownAs(form)));
-  }
+  const reasons = await reasonsOf(it, { examination, isAsked, routes, form });
   const isSeen = (form & Form.DENIED) === 0;
   return {
     observer,
@@ -102,6 +84,37 @@ async function explain(
     conclusion: conclude(it, form, reasons, askedNow),
     reasons,
   };
+}
+
+interface Findings {
+  readonly examination: Examination;
+  /** Whether modules are asked about such a pair at all. */
+  readonly isAsked: boolean;
+  /** Whether modules give the observer the target's updates now. */
+  readonly routes: boolean;
+  readonly form: Form;
+}
+
+/** In the order of the rules. */
+async function reasonsOf(it: Case, { examination, isAsked, routes, form }: Findings): Promise<Reason[]> {
+  const { facts, observer, router, server, settings, target } = it;
+  const reasons: (Reason | null)[] = [modeReason(it), await observerReason(it), await targetReason(it)];
+  if (observer === target) reasons.push(reason('self', true, `${observer} always sees themself`));
+  else if (settings.mode !== 'disabled') {
+    reasons.push(...federationReasons(it), await sharedRooms(it), await excludedRooms(it));
+    if (isAsked && router.hasCallbacks) {
+      reasons.push(...moduleReasons(it, examination));
+      if (server === null) {
+        reasons.push(interestInEffect(it, facts, examination.interest), keptAnswer(it, facts, examination));
+      }
+    }
+    if (isAsked && router.restricts) {
+      reasons.push(...restrictionReasons(it, examination), restrictionInEffect(it, facts, examination.form));
+    }
+    reasons.push(...strangerReasons(it), routedLimit(it, routes), ...inboxReasons(it));
+    reasons.push(...destinationReasons(it, shownAs(form)));
+  }
+  return reasons.filter((one) => one !== null);
 }
 
 interface SaidNow {

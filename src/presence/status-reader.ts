@@ -10,6 +10,7 @@ import type { InterestAnswer } from '../core/interest.ts';
 import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { UserId } from '../matrix/identifiers.ts';
 import type { Clock } from '../ports/clock.ts';
+import { formIn } from '../router-host/restriction-answers.ts';
 import type { Router } from '../router-host/router-api.ts';
 import { formatStatus } from './format-presence.ts';
 import type { InterestKeeper } from './interest-keeper.ts';
@@ -63,8 +64,7 @@ export class StatusReader {
 
   async #restrictionOn(observer: UserId, target: UserId): Promise<Form> {
     if (!this.#options.restrictions.isRestricting) return Form.FULL;
-    const { observers, others } = await this.#options.router.getRestrictions(target, [observer]);
-    return observers.get(observer) ?? others ?? Form.FULL;
+    return formIn(await this.#options.router.getRestrictions(target, [observer]), observer);
   }
 
   #body(target: UserId, form: Form): string | null {
