@@ -271,11 +271,16 @@ describe('record_traffic', () => {
     const file = join(server.dir, 'record/traffic.ndjson');
     await until(() => updatesOf(file).length >= 3);
     const [head, body] = splitRecord(readFileSync(file, 'utf8'));
-    writeFileSync(join(server.dir, 'long.ndjson'), head + body.repeat(200_000 / body.length < 1 ? 1 : 20_000));
+    writeFileSync(join(server.dir, 'long.ndjson'), head + body.repeat(20_000));
     const module = join(server.dir, 'idle.ts');
-    writeFileSync(module, 'export default class Idle {}');
+    const begun = join(server.dir, 'begun');
+    // It is constructed when the record has begun.
+    writeFileSync(
+      module,
+      `import { writeFileSync } from 'node:fs';\nwriteFileSync(${JSON.stringify(begun)}, '');\nexport default class Idle {}`,
+    );
     const program = startProgram(['module', 'test', module, '--against', join(server.dir, 'long.ndjson')]);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await until(() => existsSync(begun));
     program.child.kill('SIGINT');
     const { exitCode, stdout, stderr } = await program.ended;
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
