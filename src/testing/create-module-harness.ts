@@ -40,15 +40,21 @@ export interface HarnessParts<Instance> {
   readonly operations: PresenceOperations;
   /** Pairs that only one of a module's two callbacks named. */
   readonly disagreements: () => readonly string[];
+  /** Whether a callback has not answered yet. */
+  readonly isAsking: () => boolean;
+  /** The longest that one may take, in ms. */
+  readonly deadlineMs: number;
 }
 
 /** @param load - what the loader hands over: the module under test, and those after it */
 export async function createHarness<Instance>(
   load: () => Promise<readonly LoadedModule[]>,
-  options: Pick<ModuleHarnessOptions, 'serverName' | 'mode' | 'accounts'>,
+  options: Pick<ModuleHarnessOptions, 'serverName' | 'mode' | 'accounts' | 'startTs'>,
 ): Promise<HarnessParts<Instance>> {
-  const { serverName = 'example.org' } = options;
-  const { clock, metrics, logger, federation, directory, host, presence } = createTestServer(serverName, options);
+  const { serverName = 'example.org', startTs } = options;
+  const overrides = startTs === undefined ? {} : { startTs };
+  const server = createTestServer(serverName, options, overrides);
+  const { clock, metrics, logger, federation, directory, host, presence } = server;
   await presence.start();
   const [instance] = await host.construct(await load(), {
     serverName,
@@ -230,7 +236,13 @@ export async function createHarness<Instance>(
       await presence.stop();
     },
   };
-  return { harness, operations: presence, disagreements: () => describeDisagreements(host.router) };
+  return {
+    harness,
+    operations: presence,
+    disagreements: () => describeDisagreements(host.router),
+    isAsking: () => host.router.modules().some(({ callbacks }) => callbacks.some(({ running }) => running > 0)),
+    deadlineMs: host.router.deadlineMs,
+  };
 }
 
 /** Tests can be written in plain JavaScript, and time that does not move is hard to find. */

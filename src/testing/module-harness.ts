@@ -114,6 +114,8 @@ export interface ModuleHarnessOptions {
   readonly mode?: EngineOptions['mode'];
   /** Accounts to look in. @default none */
   readonly accounts?: AccountLookups;
+  /** Where the clock stands at the beginning, in ms since the epoch. @default 2026-01-01T00:00:00Z */
+  readonly startTs?: number;
 }
 
 /** Any form of module, whatever its configuration. @since 0.1 */

@@ -6,8 +6,8 @@ import { toPlainError } from '../router-host/describe-value.ts';
 import type { AccountLookups, LoadedModule } from '../router-host/index.ts';
 import type { PresenceOperations } from '../router-host/module-services.ts';
 import { compareTold, isAsExpected } from './compare-told.ts';
-import { createHarness } from './create-module-harness.ts';
-import type { ModuleHarness } from './module-harness.ts';
+import { createHarness, type HarnessParts } from './create-module-harness.ts';
+import type { ModuleHarness, ModuleHarnessOptions } from './module-harness.ts';
 import type {
   Expectation,
   Mismatch,
@@ -25,18 +25,20 @@ type Result = Pick<StepOutcome, 'answer' | 'remark'> & { readonly asked: { obser
 
 const NO_RESULT: Result = { answer: undefined, remark: null, asked: null };
 
+/** Deadlines that a step waits for, one after the other: the callbacks of several modules are asked in turn. */
+const MOST_DEADLINES = 5;
+/** For what has no deadline, such as a method of the module itself, in ms. */
+const PATIENCE_MS = 2_000;
+
 /** @throws what a harness throws for modules that cannot be constructed */
 export async function runScenario(
   scenario: Scenario,
   load: () => Promise<readonly LoadedModule[]>,
 ): Promise<ScenarioOutcome> {
-  const { serverName, mode } = scenario;
-  const { harness, operations, disagreements } = await createHarness(load, {
-    serverName,
-    mode,
-    accounts: lookUps(scenario),
-  });
-  await using running = new Run(harness, operations);
+  const { serverName, mode, startTs } = scenario;
+  const options = { serverName, mode, accounts: lookUps(scenario), ...(startTs === undefined ? {} : { startTs }) };
+  const parts = await createHarness(load, options satisfies ModuleHarnessOptions);
+  await using running = new Run(parts);
   await running.begin(scenario);
   const start = await running.finish(NO_RESULT, null);
   const steps: StepOutcome[] = [];
@@ -44,12 +46,14 @@ export async function runScenario(
     steps.push(await running.finish(await running.act(action), expect));
   }
   const end = await running.end(scenario.expect);
-  return { start, steps, end, disagreements: disagreements() };
+  return { start, steps, end, disagreements: parts.disagreements() };
 }
 
 class Run implements AsyncDisposable {
   readonly #harness: ModuleHarness;
   readonly #operations: PresenceOperations;
+  readonly #isAsking: () => boolean;
+  readonly #deadlineMs: number;
   readonly #connected = new Set<UserId>();
   readonly #all: Lists = new Map();
   /** Of clients that have gone in this step. */
@@ -58,9 +62,11 @@ class Run implements AsyncDisposable {
   /** Of what the scenario itself calls, in this step. */
   #failures: string[] = [];
 
-  constructor(harness: ModuleHarness, operations: PresenceOperations) {
+  constructor({ harness, operations, isAsking, deadlineMs }: HarnessParts<unknown>) {
     this.#harness = harness;
     this.#operations = operations;
+    this.#isAsking = isAsking;
+    this.#deadlineMs = Math.max(deadlineMs, PATIENCE_MS);
   }
 
   async begin({ rooms, connected }: Scenario): Promise<void> {
@@ -72,10 +78,18 @@ class Run implements AsyncDisposable {
       }
       for (const userId of connected) await this.#connect(userId);
     }
-    await this.#harness.settle();
+    await this.#patiently(this.#harness.settle(), undefined);
   }
 
+  /** One step, and all that modules answer to it. */
   async act(action: ScenarioAction): Promise<Result> {
+    const work = this.#perform(action);
+    // Time is not to be moved by two at once.
+    if (action.kind === 'advance') await work;
+    return this.#patiently(work, NO_RESULT);
+  }
+
+  async #perform(action: ScenarioAction): Promise<Result> {
     const harness = this.#harness;
     switch (action.kind) {
       case 'set_presence':
@@ -138,7 +152,7 @@ class Run implements AsyncDisposable {
     if (expect === null) return [];
     const mismatches = expect.gets === null ? [] : compareTold(told, expect.gets);
     for (const { observer, target, expected } of expect.sees) {
-      const seen = await this.#harness.get(observer, target);
+      const seen = await this.#patiently(this.#harness.get(observer, target), null);
       if (!isAsExpected(expected, seen)) mismatches.push({ kind: 'sight', observer, target, expected, seen });
     }
     if (expect.answer !== undefined && asked !== null && !isAsExpected(expect.answer, answer ?? null)) {
@@ -146,6 +160,31 @@ class Run implements AsyncDisposable {
       mismatches.push({ kind: 'sight', observer, target, expected: expect.answer, seen: answer ?? null });
     }
     return mismatches;
+  }
+
+  /**
+   * Waits for `work`, and for callbacks that ask the outside world. They get real time up to their deadline; when that is over, the server's time
+   * passes as well, so that they are too late for the server, too. What has not ended even then is a problem, and is `otherwise`.
+   */
+  async #patiently<T>(work: Promise<T>, otherwise: T): Promise<T> {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+    };
+    work.then(end, end);
+    for (let deadlines = 0; deadlines < MOST_DEADLINES; deadlines += 1) {
+      const startedTs = performance.now();
+      do {
+        await this.#harness.settle();
+        // What the answers have set off.
+        await this.#harness.settle();
+        if (isOver && !this.#isAsking()) return work;
+      } while (performance.now() - startedTs < this.#deadlineMs);
+      await this.#harness.advance({ ms: this.#deadlineMs });
+    }
+    if (isOver) return work;
+    this.#failures.push(`it has not ended after ${(MOST_DEADLINES * this.#deadlineMs) / 1000} s`);
+    return otherwise;
   }
 
   async #attempt(action: ScenarioAction): Promise<string | null> {

@@ -11,6 +11,8 @@ export type Receiver = UserId | ServerName;
 export interface Scenario {
   readonly serverName: ServerName;
   readonly mode: EngineOptions['mode'];
+  /** Where the clock stands at the beginning, in ms since the epoch; undefined: where a harness has it. */
+  readonly startTs: number | undefined;
   readonly accounts: ReadonlyMap<UserId, ScenarioAccount>;
   readonly rooms: ReadonlyMap<RoomId, readonly UserId[]>;
   /** Whose clients are connected from the beginning; null: every local member of a room. */

@@ -265,6 +265,90 @@ steps:
     expect(await tryModule('broken.ts')).toMatchObject({ exitCode: 0 });
   });
 
+  const ROOM = 'rooms: { "!r:example.org": ["@a:example.org", "@b:example.org"] }\n';
+
+  it('waits for callbacks that ask the outside world: what they bring belongs to the step that asked', async () => {
+    write('names.json', '["@wall:example.org"]');
+    write(
+      'reads.ts',
+      `import { readFile } from 'node:fs/promises';
+      const read = async () => JSON.parse(await readFile('names.json', 'utf8'));
+      export default {
+        getUsersForStates: async (states) => new Map((await read()).map((name) => [name, states])),
+        getInterestedUsers: async (user) => ((await read()).includes(user) ? ['@a:example.org'] : []),
+        getRestrictions: async () => (await read(), { hide: ['status_msg'] }),
+      };`,
+    );
+    write(
+      'reads.scenario.yaml',
+      `connected: "@wall:example.org"
+steps:
+  - set_presence: { user: "@a:example.org", state: online, status_msg: secret }
+    expect:
+      gets: { "@wall:example.org": [{ user: "@a:example.org", state: online, status_msg: null }] }
+  - get: { observer: "@wall:example.org", target: "@a:example.org" }
+    expect: { gets: {}, answer: { state: online, status_msg: null } }
+`,
+    );
+    expect(await tryModule('reads.ts')).toMatchObject({
+      exitCode: 0,
+      stdout: 'reads.scenario.yaml: 2 steps, all as expected\n',
+    });
+  });
+
+  it.each(['getRestrictions', 'getUsersForStates', 'getInterestedUsers'])(
+    'names %s that never answers, and comes to an end: exit code 1',
+    async (callback) => {
+      const others =
+        callback === 'getRestrictions' ? '' : '{ getUsersForStates: () => new Map(), getInterestedUsers: () => [] }';
+      write('hangs.ts', `export default { ...${others || '{}'}, ${callback}: () => new Promise(() => {}) };`);
+      write(
+        'hangs.scenario.yaml',
+        `${ROOM}steps:
+  - set_presence: { user: "@a:example.org", state: online }
+  - get: { observer: "@b:example.org", target: "@a:example.org" }
+`,
+      );
+      const { exitCode, stdout } = await tryModule('hangs.ts');
+      expect(stdout).toContain(`${callback} of module 0 (`);
+      expect(stdout).toContain('timed_out: no answer after 2000 ms');
+      expect(exitCode).toBe(1);
+    },
+    40_000,
+  );
+
+  it('starts the clock where the scenario says', async () => {
+    write(
+      'late.ts',
+      `export default class {
+        constructor(_, api) {
+          const isLate = () => new Date(api.getCurrentTimeMsec()).getUTCHours() >= 18;
+          api.registerPresenceRouterCallbacks({
+            getRestrictions: (source) => (source === '@a:example.org' && isLate() ? new Map([['@b:example.org', 'offline']]) : null),
+          });
+          api.loopingBackgroundCall(() => api.invalidateRestrictions(['@a:example.org']), 60_000, { desc: 'look at the clock' });
+        }
+      }`,
+    );
+    write(
+      'late.scenario.yaml',
+      `start: 2026-01-05T17:57:30Z
+${ROOM}steps:
+  - set_presence: { user: "@a:example.org", state: online }
+    expect: { gets: { "@b:example.org": [{ user: "@a:example.org", state: online }] } }
+  - advance: 2m
+    expect: { sees: [["@b:example.org", "@a:example.org", online]] }
+  - advance: 1m
+    expect: { gets: { "@b:example.org": [{ user: "@a:example.org", state: offline }] } }
+`,
+    );
+    expect((await tryModule('late.ts')).stdout).toBe('late.scenario.yaml: 3 steps, all as expected\n');
+    write('late.scenario.yaml', 'start: 18 h\nsteps: []\n');
+    expect((await tryModule('late.ts')).stderr).toContain(
+      'late.scenario.yaml:1:8: start: must be a date and time, such as',
+    );
+  });
+
   it('calls the module’s own methods, and says when they throw or are not there', async () => {
     writeAll();
     write(

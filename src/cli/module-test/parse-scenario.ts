@@ -155,6 +155,7 @@ function build(file: ScenarioFile, defaultServerName: ServerName): Scenario {
   return {
     serverName: file.server_name ?? defaultServerName,
     mode: file.mode,
+    startTs: file.start,
     accounts: new Map(
       Object.entries(file.users).map(([userId, { admin, displayname }]) => {
         return [userId as UserId, { isAdmin: admin, displayName: displayname ?? null }];

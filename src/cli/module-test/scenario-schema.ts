@@ -23,6 +23,14 @@ const keyed = <Value extends z.ZodType>(value: Value, isKey: (key: string) => bo
     }
   });
 
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?$/;
+/** In ms since the epoch; without a zone it is this machine's time. */
+const pointInTime = () =>
+  checkedText(
+    (value) => TIME.test(value) && !Number.isNaN(Date.parse(value)),
+    'must be a date and time, such as 2026-01-01T17:55 or, elsewhere than in the time zone of this machine, 2026-01-01T17:55Z',
+  ).transform((value) => Date.parse(value));
+
 const users = () =>
   z
     .union([userId(), list(userId())], { error: `${USER}, or a list of them` })
@@ -98,6 +106,7 @@ const step = section({
 export const scenarioSchema = section({
   server_name: serverName().optional(),
   mode: oneOf(['tracked', 'untracked']).prefault('tracked'),
+  start: pointInTime().optional(),
   config: mapping(z.unknown()).optional(),
   users: keyed(section({ admin: flag().prefault(false), displayname: text().optional() }), isUserId, USER).prefault({}),
   rooms: keyed(users(), isRoomId, 'must be a room id, such as "!room:example.org"').prefault({}),
