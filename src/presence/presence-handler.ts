@@ -26,6 +26,7 @@ import type { MembershipChange } from '../ports/room-directory.ts';
 import { inBackground } from './background.ts';
 import { createExplainer } from './explain.ts';
 import { loadPresence } from './load-presence.ts';
+import { atMost } from './deadline.ts';
 import type { BeginSyncOptions, PresenceEntry, PresenceHandler, SyncSession } from './presence-api.ts';
 import { createPresenceView, type PresenceView } from './presence-view.ts';
 import type { PresenceParts, PresenceSettings } from './presence-options.ts';
@@ -104,6 +105,7 @@ class Handler implements PresenceHandler {
       committer: this.#works.committer,
       interest: this.mode === 'disabled' ? null : this.#works.remote.duringSyncs(this.#works.interest),
       restrictions: this.#works.restrictions,
+      withinDeadline: (work) => atMost(this.#parts.clock, this.#parts.router.deadlineMs, work),
       now: () => this.#now(),
     };
     this.#works.traffic?.begin();

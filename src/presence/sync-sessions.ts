@@ -18,6 +18,8 @@ export interface SyncSessionParts {
   /** Null while presence is disabled: nobody is asked about. */
   readonly interest: Pick<InterestKeeper, 'begin' | 'refresh'> | null;
   readonly restrictions: Pick<RestrictionKeeper, 'begin'>;
+  /** Resolves when the work is done, or the routers' deadline has passed. */
+  readonly withinDeadline: (work: Promise<void>) => Promise<void>;
   readonly now: () => number;
 }
 
@@ -44,9 +46,9 @@ export function beginSession(
   return Promise.all([saved, answered]).then(() => session);
 }
 
-/** Resolves when it is known what the observer sees, or the deadline has passed. */
+/** Resolves when it is known what the observer sees, or one deadline for all of it has passed. */
 function askFor(
-  { interest, restrictions }: SyncSessionParts,
+  { interest, restrictions, withinDeadline }: SyncSessionParts,
   userId: UserId,
   isNew: boolean,
   isWhole: boolean,
@@ -56,7 +58,10 @@ function askFor(
     return isWhole ? restrictions.begin(userId) : undefined;
   }
   const interested = interest?.begin(userId);
-  return interested === undefined ? restrictions.begin(userId) : interested.then(() => restrictions.begin(userId));
+  const known = restrictions.begin(userId);
+  // Whom rooms show is asked about meanwhile; whom interest adds, then.
+  if (interested === undefined) return known;
+  return withinDeadline(Promise.all([interested.then(() => restrictions.begin(userId)), known]).then(() => undefined));
 }
 
 class OpenSession implements SyncSession {

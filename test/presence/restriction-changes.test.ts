@@ -188,6 +188,38 @@ describe('slow modules', () => {
     expect(bob.seen).toEqual([[ALICE, { presence: 'online', status_msg: 'hi', currently_active: true }]]);
   });
 
+  it('row 327: one deadline is for all that a first sync waits for, interest and restrictions', async () => {
+    const rig = await start({});
+    await rig.put(ALICE, 'online', 'hi');
+    rig.router.interest = () => later<readonly UserId[]>().promise;
+    rig.router.restrict = () => later<Restrictions>().promise;
+    const startTs = rig.clock.now();
+    let isDone = false;
+    const syncing = rig
+      .client(BOB)
+      .sync()
+      .then(() => (isDone = true));
+    await rig.advance(1_999);
+    expect(isDone).toBe(false);
+    await rig.advance(1);
+    await syncing;
+    expect(rig.clock.now() - startTs).toBe(2_000);
+  });
+
+  it('row 327: whom rooms show is asked about while interest is still to be said', async () => {
+    const rig = await start({});
+    await rig.put(ALICE, 'online', 'hi');
+    rig.router.interest = () => later<readonly UserId[]>().promise;
+    const answers = rig.router.restrict;
+    rig.router.restrict = async (source, observers) => {
+      await new Promise<void>((resolve) => void rig.clock.setTimeout(resolve, 1_500));
+      return answers(source, observers);
+    };
+    const syncing = rig.client(BOB).sync();
+    await rig.advance(2_000);
+    expect([...(await syncing).keys()]).toEqual([ALICE]);
+  });
+
   it('a denial that is decided while an answer is on its way is not overtaken by it', async () => {
     const rig = await start({});
     const bob = await rig.client(BOB).watch();
