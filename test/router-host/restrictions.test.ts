@@ -159,6 +159,26 @@ describe('getRestrictions', () => {
     expect(await rooms({})).toEqual([[alice], [carol]]);
   });
 
+  it('row 314: is asked once about a source with ten thousand observers, and one entry is kept, if the answer is for everybody', async () => {
+    const crowd = Array.from({ length: 10_000 }, (_, index): UserId => `@w${index}:test`);
+    const { module, asked } = restricting(aboutBob({ hide: ['status_msg'] }));
+    await using harness = await createModuleHarness(module, { serverName });
+    // Each in a room with Bob alone: what they see of one another is another matter.
+    for (const [index, observer] of crowd.entries()) harness.rooms.join(`!room${index}:test`, [bob, observer]);
+    await harness.setPresence(bob, { state: 'online', statusMsg: 'one' });
+    await harness.setPresence(bob, { state: 'unavailable', statusMsg: 'two' });
+    const told = crowd.map((observer) => harness.received(observer).filter(({ userId }) => userId === bob));
+    for (const each of told) {
+      expect(each.map(({ state, statusMsg }) => [state, statusMsg])).toEqual([
+        ['online', null],
+        ['unavailable', null],
+      ]);
+    }
+    expect(asked).toMatchObject([[bob, { length: 10_000 }]]);
+    expect(harness.metric('thalamus_presence_restrictions')).toBe(1);
+    expect(harness.metric('thalamus_module_remembered_restrictions', { module: '0' })).toBe(1);
+  });
+
   it('row 315: is asked again by invalidateRestrictions: what is lost ends with a last offline, what is gained is told at once', async () => {
     const control = restricting(aboutBob({ [carol]: 'deny' }));
     await using harness = await createModuleHarness(control.module, { serverName });
