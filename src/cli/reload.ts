@@ -7,23 +7,19 @@ import { formatPath, formatProblem } from '../config/problems.ts';
 import type { ModulesReloadReport, Server } from '../server/server.ts';
 import { explainFailure } from './explain-failure.ts';
 
-/** Never rejects: what goes wrong is logged. When anything is wrong with the file, everything stays as it is. */
+/** `lines`: what is wrong, for people. */
 export type ReloadOutcome =
   | { readonly isDone: true; readonly report: ModulesReloadReport }
   | { readonly isDone: false; readonly lines: readonly string[] };
 
+/** Never rejects: what goes wrong is logged. When anything is wrong with the file, everything stays as it is. */
 export async function reload(server: Server, fileName: string): Promise<ReloadOutcome> {
   const { logger } = server;
   let loaded: LoadedConfig | null = null;
   try {
     loaded = loadConfig(fileName);
     logWarnings(loaded, server);
-    const { reloaded, needRestart } = server.reload(loaded.config);
-    logger.info(
-      { reloaded },
-      reloaded.length === 0 ? 'configuration read again: nothing new to take over' : 'configuration read again',
-    );
-    if (needRestart.length > 0) logger.warn({ needRestart }, 'changes that take effect at the next start');
+    server.reload(loaded.config);
   } catch (error) {
     const { lines } = explainFailure(error, loaded);
     logger.error({ problems: lines }, 'the configuration was not read again: the one before stays');

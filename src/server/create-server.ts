@@ -17,7 +17,7 @@ import { moduleCacheDir } from './module-cache-dir.ts';
 import { ModuleReloader } from './module-reloader.ts';
 import { ModulesError } from './modules-error.ts';
 import { openStorage } from './open-storage.ts';
-import { applyReload } from './reload-config.ts';
+import { applyReload, logReload } from './reload-config.ts';
 import type { Server, ServerOverrides } from './server.ts';
 import { type AdminApi, prepareAdmin } from './start-admin.ts';
 import { prepareFederation } from './start-federation.ts';
@@ -121,6 +121,7 @@ export function createServer(config: Config, overrides: ServerOverrides = {}): S
         setAdminToken: (token) => admin?.setToken(token) ?? false,
       });
       current = next;
+      logReload(report, logger);
       return report;
     },
   };

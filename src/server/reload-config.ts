@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, FederationConfig, RateLimits } from '../config/config.ts';
 import type { TlsMaterial } from '../http/listener.ts';
+import type { Logger } from '../ports/logger.ts';
 import { readAdminToken } from './admin-token.ts';
 import { readTls } from './read-tls.ts';
 import type { ReloadReport } from './server.ts';
@@ -92,4 +93,12 @@ function differing<T extends object>(names: Partial<Record<keyof T, string>>, on
   const keys = Object.keys(names) as (keyof T)[];
   const different = keys.filter((key) => !isDeepStrictEqual(one[key], other[key])).map((key) => names[key] ?? '');
   return [...new Set(different)];
+}
+
+export function logReload({ reloaded, needRestart }: ReloadReport, logger: Logger): void {
+  logger.info(
+    { reloaded },
+    reloaded.length === 0 ? 'configuration read again: nothing new to take over' : 'configuration read again',
+  );
+  if (needRestart.length > 0) logger.warn({ needRestart }, 'changes that take effect at the next start');
 }

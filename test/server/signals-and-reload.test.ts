@@ -109,6 +109,11 @@ describe('reload', () => {
       presence: { ...config.presence, mode: 'disabled' },
     });
     expect(report).toEqual({ reloaded: ['rate limits', 'max_request_size'], needRestart: ['presence'] });
+    // Whoever asked for it.
+    expect(server.logger.lines.slice(-2)).toMatchObject([
+      { message: 'configuration read again', fields: { reloaded: ['rate limits', 'max_request_size'] } },
+      { message: 'changes that take effect at the next start', fields: { needRestart: ['presence'] } },
+    ]);
     // Compared with what runs, not with what was read last: taken back, a change needs no restart; kept, it still does.
     expect(server.server.reload({ ...config, presence: { ...config.presence, mode: 'disabled' } })).toMatchObject({
       needRestart: ['presence'],

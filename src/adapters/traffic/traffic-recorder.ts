@@ -181,7 +181,10 @@ export class TrafficRecorder implements TrafficTap, TrafficArchive {
     if (length > maxSize / 2) {
       this.#isPaused = true;
       this.#isStopped = true;
-      logger.error({ path, maxSize }, 'traffic is not recorded: who is in which room alone fills half of max_size');
+      logger.error(
+        { path, maxSize },
+        'traffic is not recorded: who is in which room alone fills half of max_size, which has to be larger',
+      );
       return;
     }
     pieces.push(print({ type: 'ready' }));
