@@ -9,7 +9,17 @@ import { type BenchReport, type BenchRow, formatNumber } from './row.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RESULTS = join(ROOT, 'bench/results');
-const NAMES = ['delivery', 'requests', 'idle', 'start', 'engine', 'federation', 'destinations', 'keepalive'] as const;
+const NAMES = [
+  'delivery',
+  'requests',
+  'idle',
+  'start',
+  'engine',
+  'control',
+  'federation',
+  'destinations',
+  'keepalive',
+] as const;
 const NOTES = join(ROOT, 'bench/notes.md');
 /** Drawn by `npm run bench -- keepalive`. */
 const GRAPH = join(ROOT, 'docs/reference/keep-alive.svg');

@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: every benchmark, a table on the terminal, and the figures as JSON in bench/results/.
  *
- * `npm run bench -- delivery requests idle start engine federation destinations keepalive` runs some of them; `--quick` makes them small, to see that
+ * `npm run bench -- delivery requests idle start engine control federation destinations keepalive` runs some of them; `--quick` makes them small, to see that
  * they work. Benchmarks are never tests: a slow machine makes nothing fail, a missed target is only said.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { controlRows } from './control/rows.ts';
 import { engineRows } from './engine/rows.ts';
 import { destinationRows, MANY_DESTINATIONS } from './federation/destinations.ts';
 import { keepAliveRows } from './federation/keep-alive-rows.ts';
@@ -31,6 +32,7 @@ const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<read
   idle: idleRows,
   start: startRows,
   engine: engineRows,
+  control: ({ runs }) => controlRows(runs, runs === 1 ? 0.1 : 1),
   federation: ({ runs }) => federationRows(runs, runs === 1 ? 0.1 : 1),
   destinations: ({ runs }) => destinationRows(runs === 1 ? FEW_DESTINATIONS : MANY_DESTINATIONS),
   keepalive: ({ runs }) => keepAliveRows(runs === 1),

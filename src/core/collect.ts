@@ -67,7 +67,7 @@ export class Collector {
     const { farewells, restrictions } = this.#parts;
     const collection = this.#collect(observer, options);
     const isPlain = !restrictions.isOn && farewells.size === 0 && (options.lost?.length ?? 0) === 0;
-    if (isPlain || collection.uids.length === 0) return collection;
+    if (isPlain || collection.uids.length === 0 || collection.forms !== null) return collection;
     return { ...collection, forms: Uint8Array.from(collection.uids, (uid) => this.#formOf(observer, uid)) };
   }
 
@@ -220,13 +220,18 @@ export class Collector {
 
   /** The increment of nearly every poll that somebody's change ends: all of it is in the inbox, nothing is owed, nothing is cut. */
   #fromInbox(observer: number, slot: number, since: number, options: CollectOptions): Collection {
-    const { counters, inboxes } = this.#parts;
+    const { counters, farewells, inboxes, restrictions } = this.#parts;
     const uids: number[] = [];
+    const forms: Form[] | null = restrictions.isOn || farewells.size > 0 ? [] : null;
     inboxes.visit(slot, since, this.#published, (uid) => {
-      if (this.#isToTell(observer, uid, since) && this.#isAccepted(uid, options)) uids.push(uid);
+      const form = this.#formToTell(observer, uid, since);
+      if (form === UNKNOWN || !this.#isAccepted(uid, options)) return;
+      uids.push(uid);
+      forms?.push(form);
     });
     counters.add('collectedFromInbox');
-    return found(uids.reverse(), { position: this.#published, resume: null });
+    const next = { position: this.#published, resume: null };
+    return { uids: uids.reverse(), forms: forms === null ? null : Uint8Array.from(forms.reverse()), next };
   }
 
   #increment(observer: number, slot: number, since: PresenceCursor, options: CollectOptions): Collection {
@@ -264,7 +269,8 @@ export class Collector {
     const news: Candidate[] = [];
     if (slot >= 0) {
       inboxes.visit(slot, since, this.#published, (uid, position) => {
-        if (this.#isToTell(observer, uid, since) && this.#isAccepted(uid, options)) this.#add(news, uid, position);
+        if (this.#formToTell(observer, uid, since) !== UNKNOWN && this.#isAccepted(uid, options))
+          this.#add(news, uid, position);
       });
       news.reverse();
       if (since >= (inboxes.floor[slot] as number)) {
@@ -347,15 +353,17 @@ export class Collector {
     return farewells.at(observer, uid) > since || restrictions.lostAt(uid, observer) > since;
   }
 
-  /** Whether an entry of the inbox is to be told: the update, or that the observer has lost somebody. */
-  #isToTell(observer: number, uid: number, since: number): boolean {
+  /** In what form an entry of the inbox is to be told: the update, or that the observer has lost somebody; `UNKNOWN` for not at all. */
+  #formToTell(observer: number, uid: number, since: number): Form {
     const { farewells, restrictions, visibility } = this.#parts;
-    if (!restrictions.isOn && farewells.size === 0) return visibility.mayBeTold(observer, uid);
-    if (visibility.formToTell(observer, uid) !== UNKNOWN) return true;
-    if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return true;
-    if (!visibility.wouldSee(observer, uid)) return false;
-    const form = visibility.formFor(observer, uid);
-    return form !== UNKNOWN && isHidden(form) && this.#newsAt(observer, uid, form, 0) > since;
+    if (!restrictions.isOn && farewells.size === 0) return visibility.mayBeTold(observer, uid) ? Form.FULL : UNKNOWN;
+    const form = visibility.formToTell(observer, uid);
+    if (form !== UNKNOWN) return form;
+    if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return Form.OFFLINE;
+    if (!visibility.wouldSee(observer, uid)) return UNKNOWN;
+    const hidden = visibility.formFor(observer, uid);
+    const isNews = hidden !== UNKNOWN && isHidden(hidden) && this.#newsAt(observer, uid, hidden, 0) > since;
+    return isNews ? Form.OFFLINE : UNKNOWN;
   }
 
   /** Nobody has said yet whether the observer, who has been told of everything up to `since`, may be told: they are when somebody does. */
