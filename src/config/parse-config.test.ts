@@ -134,6 +134,10 @@ describe('parseConfig', () => {
     ['server_name: a.org\nlog: &x {a: *x}', '1:1: sections and lists are nested too deeply'],
     ['server_name: a.org\n__proto__: {log: 1}', '2:1: __proto__: unknown key'],
     ['server_name: a.org\nlog: *gone', '2:6: *gone stands for something named &gone before it, and there is none'],
+    [
+      'server_name: a.org\nadmins: [@a:a.org]',
+      '2:10: not valid YAML: what begins with @ needs quotes: "@alice:example.org"',
+    ],
     ['server_name: "a.org', '1:14: not valid YAML: Missing closing "quote'],
     ["server_name: 'a'\nlog:\n  level: 'info\nlimits: {}\n", "3:10: not valid YAML: Missing closing 'quote"],
   ])('explains text that is no configuration: %j', (text, message) => {

@@ -135,6 +135,9 @@ function explain(error: YAMLError, text: string): string {
       return 'a tab is used to indent; YAML wants spaces';
     case 'MULTIPLE_DOCS':
       return 'a second document starts here ("---"); the configuration is one document';
+    case 'BAD_SCALAR_START':
+      if (text[error.pos[0]] === '@') return 'not valid YAML: what begins with @ needs quotes: "@alice:example.org"';
+      return `not valid YAML: ${error.message}`;
     default:
       return `not valid YAML: ${error.message}`;
   }

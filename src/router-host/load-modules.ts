@@ -107,7 +107,9 @@ function notFound(where: string, specifier: string, configDir: string): string {
   }
   const hint = existsSync(resolve(configDir, specifier))
     ? `; for the file beside the configuration write "./${specifier}"`
-    : '';
+    : /\.[cm]?[jt]s$/.test(specifier)
+      ? `; a file begins with "./", and there is no file ${resolve(configDir, specifier)} either`
+      : '';
   return `${where}: no package ${show(specifier)} is installed where ${configDir} would find it${hint}`;
 }
 

@@ -17,7 +17,7 @@ import type {
   ModuleUnderTest,
 } from './module-harness.ts';
 import { describeDisagreements } from './describe-disagreements.ts';
-import { describeLine } from './describe-line.ts';
+import { describeLine, describeLineAndPlace } from './describe-line.ts';
 import { readContent, TestClient } from './test-client.ts';
 import { createTestServer, prepareModules } from './test-server.ts';
 
@@ -40,6 +40,8 @@ export interface HarnessParts<Instance> {
   readonly operations: PresenceOperations;
   /** Pairs that only one of a module's two callbacks named. */
   readonly disagreements: () => readonly string[];
+  /** What the harness calls problems, each with the line of the module that it comes from. */
+  readonly problems: () => readonly string[];
   /** Whether a callback has not answered yet. */
   readonly isAsking: () => boolean;
   /** The longest that one may take, in ms. */
@@ -87,6 +89,8 @@ export async function createHarness<Instance>(
   function reportUnexpected(error: unknown): void {
     unexpected.push(String(error));
   }
+
+  const complaints = () => logger.lines.filter(({ level }) => level === 'warn' || level === 'error');
 
   /** Has all clients poll, and waits for everything but time: a client whose module hangs is connected when it is advanced. */
   async function settle(): Promise<void> {
@@ -222,10 +226,7 @@ export async function createHarness<Instance>(
       const answer = host.webResources.find(url.pathname);
       return answer === null ? null : answer(new Request(url, init));
     },
-    problems: () => [
-      ...unexpected,
-      ...logger.lines.filter(({ level }) => level === 'warn' || level === 'error').map(describeLine),
-    ],
+    problems: () => [...unexpected, ...complaints().map(describeLine)],
     metric: (name, labels) => metrics.value(name, labels),
 
     async [Symbol.asyncDispose]() {
@@ -240,6 +241,7 @@ export async function createHarness<Instance>(
     harness,
     operations: presence,
     disagreements: () => describeDisagreements(host.router),
+    problems: () => [...unexpected, ...complaints().map(describeLineAndPlace)],
     isAsking: () => host.router.modules().some(({ callbacks }) => callbacks.some(({ running }) => running > 0)),
     deadlineMs: host.router.deadlineMs,
   };

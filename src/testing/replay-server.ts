@@ -8,7 +8,7 @@ import type { ToldUpdate, TrafficTap } from '../ports/traffic-tap.ts';
 import type { SyncSession } from '../presence/index.ts';
 import { DEFAULT_LIMITS } from '../presence/index.ts';
 import type { LoadedModule } from '../router-host/index.ts';
-import { describeLine } from './describe-line.ts';
+import { describeLineAndPlace } from './describe-line.ts';
 import { createTestServer } from './test-server.ts';
 
 const DAY_MS = 86_400_000;
@@ -197,7 +197,7 @@ export class ReplayServer {
     const { federation, logger } = this.#server;
     federation.clear();
     for (const line of logger.lines.splice(0)) {
-      if (line.level === 'warn' || line.level === 'error') this.#addProblem(describeLine(line));
+      if (line.level === 'warn' || line.level === 'error') this.#addProblem(describeLineAndPlace(line));
     }
   }
 

@@ -58,13 +58,15 @@ class Run implements AsyncDisposable {
   readonly #all: Lists = new Map();
   /** Of clients that have gone in this step. */
   #told: Lists = new Map();
-  #problems = 0;
+  readonly #problems: () => readonly string[];
+  #problemCount = 0;
   /** Of what the scenario itself calls, in this step. */
   #failures: string[] = [];
 
-  constructor({ harness, operations, isAsking, deadlineMs }: HarnessParts<unknown>) {
+  constructor({ harness, operations, problems, isAsking, deadlineMs }: HarnessParts<unknown>) {
     this.#harness = harness;
     this.#operations = operations;
+    this.#problems = problems;
     this.#isAsking = isAsking;
     this.#deadlineMs = Math.max(deadlineMs, PATIENCE_MS);
   }
@@ -268,8 +270,8 @@ class Run implements AsyncDisposable {
   }
 
   #newProblems(): readonly string[] {
-    const problems = this.#harness.problems().slice(this.#problems);
-    this.#problems += problems.length;
+    const problems = this.#problems().slice(this.#problemCount);
+    this.#problemCount += problems.length;
     const failures = this.#failures;
     this.#failures = [];
     return [...failures, ...problems];
