@@ -1,14 +1,13 @@
 /**
- * Why somebody sees somebody, or not: over a real server, by the admin API and by the command line as a process of its own.
+ * Why somebody sees somebody, or not, by the admin API of a real server; test/cli/explain.test.ts has the command.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MemoryRoomDirectory } from '../../src/adapters/memory/index.ts';
-import { type AdminServer, ADMIN_TOKEN, startAdminServer } from '../support/admin-server.ts';
+import { type AdminServer, runExplain, startAdminServer } from '../support/admin-server.ts';
 import { rescript, type Script, scriptedModule } from '../support/scripted-module.ts';
 import { startFederationNet } from '../support/federation-net.ts';
-import { type ProgramResult, runProgram, startProgram } from '../support/spawn-server.ts';
-import { startTestServer, type TestServerOptions } from '../support/start-test-server.ts';
+import type { TestServerOptions } from '../support/start-test-server.ts';
 import { until } from '../support/until.ts';
 
 interface Sent {
@@ -33,10 +32,6 @@ async function explain(server: AdminServer, observer: string, target: string): P
   const { status, body } = await server.admin('GET', `/explain?${query}`);
   expect(status).toBe(200);
   return body as Sent;
-}
-
-function ask(server: AdminServer, ...args: readonly string[]): Promise<ProgramResult> {
-  return runProgram(['explain', ...args, '--url', server.baseUrl, '--token-file', `${server.dir}/admin.token`]);
 }
 
 const ruled = ({ reasons }: Sent, rule: string) => reasons.filter((reason) => reason.rule === rule);
@@ -106,7 +101,7 @@ describe('GET /explain', () => {
       `${BOB} and ${ALICE} are both in "Everybody" (${roomId}), which exclude_rooms_from_presence leaves out`,
     ]);
     expect(sent.conclusion).toContain('exclude_rooms_from_presence leaves out');
-    const { exitCode, stdout } = await ask(server, ALICE, BOB);
+    const { exitCode, stdout } = await runExplain(server, ALICE, BOB);
     expect(exitCode).toBe(1);
     expect(stdout).toContain('✗');
   });
@@ -161,7 +156,7 @@ describe('GET /explain', () => {
     expect(denied.conclusion).toBe(
       `${ALICE} does not see the presence of ${BOB}: module 0 (./module-0.ts) denies ${ALICE} the presence of ${BOB}.`,
     );
-    expect(await ask(server, ALICE, BOB)).toMatchObject({ exitCode: 1, stderr: '' });
+    expect(await runExplain(server, ALICE, BOB)).toMatchObject({ exitCode: 1, stderr: '' });
     await rescript(server.baseUrl, { restrictions: { [BOB]: { '*': { hide: ['status_msg', 'last_active_ago'] } } } });
     const hidden = await explain(server, ALICE, BOB);
     expect(hidden).toMatchObject({ is_visible: true, shown_as: 'reduced', hidden: ['last_active_ago', 'status_msg'] });
@@ -181,7 +176,7 @@ describe('GET /explain', () => {
     const offline = await explain(server, ALICE, BOB);
     expect(offline).toMatchObject({ is_visible: false, shown_as: 'offline', status: { presence: 'offline' } });
     expect((await server.alice.getPresence(BOB)).body).toEqual(offline.status);
-    expect((await ask(server, ALICE, BOB)).exitCode).toBe(1);
+    expect((await runExplain(server, ALICE, BOB)).exitCode).toBe(1);
   });
 
   it('row 336: tells of callbacks that throw, do not answer, answer nonsense, and rest', async () => {
@@ -209,7 +204,7 @@ describe('GET /explain', () => {
     expect(ruled(sent, 'getRestrictions')).toMatchObject([{ holds: false, details: { outcome: 'invalid_return' } }]);
     expect(says(sent, 'getRestrictions')[0]).toContain('it has said nothing yet, so on_failure decides: deny');
     expect(sent).toMatchObject({ is_visible: false, shown_as: 'nothing' });
-    const { stdout } = await ask(server, ALICE, BOB);
+    const { stdout } = await runExplain(server, ALICE, BOB);
     expect(stdout).toContain('! module 0 (./module-0.ts) fails: it threw "getInterestedUsers is out of order"');
 
     const before = await rescript(server.baseUrl);
@@ -234,6 +229,19 @@ describe('GET /explain', () => {
     expect(sent.status).toEqual((await alice.getPresence(BOB)).body);
     expect(sent.conclusion).toContain('presence is disabled');
     expect(await rescript(server.baseUrl)).toEqual({});
+  });
+
+  it('has nobody without an account see anything, whatever the modules say', async () => {
+    await using server = await start({ interest: { '@alcie:test.example': 'ALL', [ALICE]: 'ALL' } });
+    expect(await explain(server, ALICE, BOB)).toMatchObject({ is_visible: true });
+    const sent = await explain(server, '@alcie:test.example', BOB);
+    expect(sent).toMatchObject({
+      is_visible: false,
+      shown_as: 'nothing',
+      conclusion:
+        '@alcie:test.example does not see the presence of @bob:test.example: there is no account @alcie:test.example on this server.',
+    });
+    expect(marks(sent, 'observer')).toEqual([false]);
   });
 
   it('says who is unknown, and refuses what is no id', async () => {
@@ -339,113 +347,5 @@ describe('GET /explain', () => {
     expect(await traces()).toEqual(before);
     const after = await rescript(server.baseUrl);
     expect(after['getInterestedUsers']).toBeGreaterThan(calls['getInterestedUsers'] ?? 0);
-  });
-});
-
-describe('thalamus explain', () => {
-  it('prints the chain, or JSON, and finds address and token in the configuration', async () => {
-    await using server = await start({ routes: { [BOB]: [ALICE] }, interest: { [ALICE]: [BOB] } });
-    const printed = await ask(server, ALICE, BOB);
-    expect(printed).toMatchObject({ exitCode: 0, stderr: '' });
-    expect(printed.stdout).toMatch(/^@alice:test\.example sees the presence of @bob:test\.example: /);
-    expect(printed.stdout).toMatch(/✓ module 0 .* interested in @bob:test\.example {2}\(getInterestedUsers, .* ms\)/);
-    expect(printed.stdout).not.toContain('\u001B');
-    // A port that any was free for is not in the file before a restart.
-    const early = await runProgram(['explain', ALICE, BOB, '-c', server.configFile]);
-    expect(early.stderr).toContain('takes any free port: give its address with --url');
-    await server.restart();
-    const { exitCode, stdout } = await runProgram(['explain', ALICE, BOB, '-c', server.configFile, '--json']);
-    expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ observer: ALICE, target: BOB, is_visible: true });
-  });
-
-  it('row 340: watches: says it again when it changes, and ends at Ctrl-C', async () => {
-    await using server = await start(null);
-    const roomId = await server.alice.createRoom({ preset: 'public_chat', name: 'Lounge' });
-    const args = [
-      'explain',
-      ALICE,
-      BOB,
-      '--watch',
-      '--url',
-      server.baseUrl,
-      '--token-file',
-      `${server.dir}/admin.token`,
-    ];
-    const program = startProgram(args);
-    await program.waitFor(/does not see the presence/);
-    await server.bob.join(roomId);
-    await program.waitFor(/@alice:test\.example sees the presence of @bob:test\.example: .*Lounge/);
-    const printed = program.stdout();
-    await server.bob.setPresence('online', 'busy');
-    await program.waitFor(/"status_msg":"busy"/);
-    expect(printed.match(/Presence is tracked/g)).toHaveLength(2);
-    program.child.kill('SIGINT');
-    expect(await program.ended).toMatchObject({ exitCode: 0, stderr: '' });
-  });
-
-  it('goes on watching when the server comes back', async () => {
-    await using server = await start(null);
-    const args = ['explain', ALICE, BOB, '--watch', '--json', '--url', server.baseUrl];
-    const program = startProgram(args, { env: { THALAMUS_ADMIN_TOKEN: ADMIN_TOKEN } });
-    await program.waitFor(/"shown_as":"nothing"/);
-    await server.restart({ presence: { enabled: false } });
-    await program.waitFor(/"shown_as":"offline"/);
-    program.child.kill('SIGTERM');
-    expect(await program.ended).toMatchObject({ exitCode: 0 });
-    for (const line of program.stdout().trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ observer: ALICE });
-  });
-
-  it('says what is wrong: ids, token, address, resource, configuration; exit code 2', async () => {
-    await using server = await start(null);
-    const wrong = async (pattern: RegExp, ...args: readonly string[]) => {
-      const result = await runProgram(['explain', ...args], { cwd: '/', env: { THALAMUS_ADMIN_TOKEN: '' } });
-      expect(result).toMatchObject({ exitCode: 2, stdout: '' });
-      expect(result.stderr).toMatch(pattern);
-    };
-    const token = ['--token-file', `${server.dir}/admin.token`];
-    const here = ['--url', server.baseUrl, ...token];
-    await wrong(/the target "bob" is no user id; do you mean @bob:example\.org\?/, ALICE, 'bob', ...here);
-    await wrong(
-      /"bob:test\.example" is no user id; do you mean @bob:test\.example\?/,
-      ALICE,
-      'bob:test.example',
-      ...here,
-    );
-    await wrong(/missing required argument 'target'/, ALICE, ...here);
-    await wrong(/there is no thalamus\.yaml here/, ALICE, BOB);
-    await wrong(/the token is missing/, ALICE, BOB, '--url', server.baseUrl);
-    await wrong(/is no address of a server/, ALICE, BOB, '--url', 'ftp://x', ...token);
-    await wrong(
-      /token file .*nowhere.* cannot be used/,
-      ALICE,
-      BOB,
-      '--url',
-      server.baseUrl,
-      '--token-file',
-      '/nowhere',
-    );
-    await wrong(/there is no such file/, ALICE, BOB, '-c', '/nowhere.yaml');
-    await using other = await startTestServer({ files: { 'wrong.token': `${'x'.repeat(32)}\n` } });
-    await wrong(/has no admin API/, ALICE, BOB, '--url', other.baseUrl, ...token);
-    await wrong(/no listener has the resource admin/, ALICE, BOB, '-c', other.configFile);
-    await wrong(
-      /does not take the token of .*wrong\.token/,
-      ALICE,
-      BOB,
-      '--url',
-      server.baseUrl,
-      '--token-file',
-      `${other.dir}/wrong.token`,
-    );
-    await server.kill();
-    await wrong(/no server answers at http:.*ECONNREFUSED.*Is it running\?/, ALICE, BOB, ...here);
-  });
-
-  it('has a hint for user ids that look like names of servers', async () => {
-    await using server = await start(null);
-    const { exitCode, stderr } = await ask(server, 'alice', BOB);
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain('alice is taken as the name of a server; do you mean @alice:');
   });
 });
