@@ -46,6 +46,8 @@ type Body = (
 
 /** The names that jiti gives them. */
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname', 'jitiImport', 'jitiESMResolve'];
+/** Compiling more takes a minute in which nothing else happens, and some GB: it is not a module, but data, or a mistake. */
+const MAX_COMPILED_CHARACTERS = 5_000_000;
 const COMPILED = /\.[cm]?[jt]sx?$/;
 const ESM_SYNTAX =
   /(?:[\s;]|^)(?:import[\s\w*,{}]*from|import\s*["'*{]|export\b\s*(?:[*{]|default|class|type|function|const|var|let|async function)|import\.meta\b)/m;
@@ -158,6 +160,11 @@ export class ModuleFiles {
     }
     const isTyped = /\.[cm]?tsx?$/.test(file);
     source.isCommonJs = !isTyped && extname(file) !== '.mjs' && (extname(file) === '.cjs' || !ESM_SYNTAX.test(text));
+    if (!source.isCommonJs && text.length > MAX_COMPILED_CHARACTERS) {
+      throw new Error(
+        `${file} has ${text.length} characters, of ${MAX_COMPILED_CHARACTERS} at most; keep data in JSON files, and large code in a package`,
+      );
+    }
     const code = source.isCommonJs
       ? text.replace(/^#!/, '//')
       : jiti.transform({ filename: file, source: text, ts: isTyped, async: isAsync });

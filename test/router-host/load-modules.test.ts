@@ -129,6 +129,11 @@ describe('importing', () => {
     ['throws something else', 'throw "not today";', '"not today" was thrown'],
     ['does not parse', 'export default class {{{', 'Unexpected token'],
     ['imports what is not there', "import x from './gone.ts'; export default x;", "Cannot find module './gone.ts'"],
+    [
+      'is no code but data',
+      `export default ['${'x'.repeat(5_000_000)}'];`,
+      'of 5000000 at most; keep data in JSON files',
+    ],
   ])('says so when a file %s', async (_what, text, says) => {
     file('router.ts', text);
     const problem = await problemOf('./router.ts');
