@@ -32,7 +32,7 @@ const BENCHMARKS: Readonly<Record<string, (scale: ScenarioScale) => Promise<read
   idle: idleRows,
   start: startRows,
   engine: engineRows,
-  control: ({ runs }) => controlRows(runs, runs === 1 ? 0.1 : 1),
+  control: ({ runs }) => controlRows(Math.min(runs, 3), runs === 1 ? 0.1 : 1),
   federation: ({ runs }) => federationRows(runs, runs === 1 ? 0.1 : 1),
   destinations: ({ runs }) => destinationRows(runs === 1 ? FEW_DESTINATIONS : MANY_DESTINATIONS),
   keepalive: ({ runs }) => keepAliveRows(runs === 1),

@@ -148,7 +148,7 @@ class Module {
       if (of === source && (observer !== '*' || isWhole)) said.set(observer, restriction);
     }
     for (const [of, observer, restriction] of ALWAYS) if (of === source) said.set(observer, restriction);
-    if (!isWhole) for (const named of said.keys()) if (!observers.includes(named as Observer)) said.delete(named);
+    if (!isWhole) for (const named of said.keys()) if (!observers.includes(named)) said.delete(named);
     return said;
   }
 }
