@@ -74,6 +74,8 @@ function whyNot({ facts, isTargetLocal, kind, server, state, target }: Case, rea
     if (first('presence_mode') !== undefined) return 'presence is untracked, and nothing goes to other servers';
   }
   if (state === null) return plain(first('target')?.says ?? `nothing is known of ${target}`);
+  const unknown = first('observer');
+  if (unknown !== undefined) return plain(unknown.says);
   const isShown = kind === 'local_user' ? facts.isShown : facts.sharedWithServer.count > 0;
   const modules = restricting(reasons);
   const gives = reasons.some(({ rule, holds }) => holds === true && GIVING.includes(rule));

@@ -31,7 +31,7 @@ export async function observerReason({ directory, facts, kind, observer }: Case)
   const details = { kind, isKnown: facts.isObserverKnown };
   if (kind === 'local_user') {
     if (await directory.hasAccount(observer as UserId)) return null;
-    return reason('observer', null, `There is no account ${observer} on this server`, {
+    return reason('observer', false, `There is no account ${observer} on this server`, {
       ...details,
       hasAccount: false,
     });

@@ -129,9 +129,12 @@ interface Verdict {
 }
 
 async function verdict(it: Case, said: SaidNow): Promise<Verdict> {
-  const { clock, engine, kind, observer, router, settings, state, target } = it;
+  const { clock, directory, engine, kind, observer, router, settings, state, target } = it;
   if (settings.mode === 'disabled') return { form: Form.OFFLINE, askedNow: null };
   if (kind !== 'local_user') return verdictOnServer(it, said);
+  // Whatever rooms and modules say of such an id, nobody can log in with it.
+  if (observer !== target && !(await directory.hasAccount(observer as UserId)))
+    return { form: Form.DENIED, askedNow: null };
   let askedNow: AskedNow = null;
   const restriction: Restrictions = { observers: new Map([[observer, said.form]]), others: null, isFinal: true };
   // What GET …/status does, with what the modules have just said in place of asking them.

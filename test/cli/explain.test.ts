@@ -3,8 +3,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ADMIN_TOKEN, runExplain, startAdminServer } from '../support/admin-server.ts';
+import { runHere } from '../support/run-here.ts';
 import { type Script, scriptedModule } from '../support/scripted-module.ts';
-import { runProgram, startProgram } from '../support/spawn-server.ts';
+import { type ProgramResult, runProgram, startProgram } from '../support/spawn-server.ts';
 import { startTestServer } from '../support/start-test-server.ts';
 
 const ALICE = '@alice:test.example';
@@ -74,11 +75,15 @@ describe('thalamus explain', () => {
 
   it('says what is wrong: ids, token, address, resource, configuration; exit code 2', async () => {
     await using server = await start(null);
-    const wrong = async (pattern: RegExp, ...args: readonly string[]) => {
-      const result = await runProgram(['explain', ...args], { cwd: '/', env: { THALAMUS_ADMIN_TOKEN: '' } });
+    const check = (pattern: RegExp, result: ProgramResult): void => {
       expect(result).toMatchObject({ exitCode: 2, stdout: '' });
       expect(result.stderr).toMatch(pattern);
     };
+    const wrong = async (pattern: RegExp, ...args: readonly string[]) =>
+      check(pattern, await runHere(['explain', ...args]));
+    /** Where there is no configuration. */
+    const wrongElsewhere = async (pattern: RegExp, ...args: readonly string[]) =>
+      check(pattern, await runProgram(['explain', ...args], { cwd: '/', env: { THALAMUS_ADMIN_TOKEN: '' } }));
     const token = ['--token-file', `${server.dir}/admin.token`];
     const here = ['--url', server.baseUrl, ...token];
     await wrong(
@@ -95,8 +100,8 @@ describe('thalamus explain', () => {
       ...here,
     );
     await wrong(/missing required argument 'target'/, ALICE, ...here);
-    await wrong(/there is no thalamus\.yaml here/, ALICE, BOB);
-    await wrong(/the token is missing/, ALICE, BOB, '--url', server.baseUrl);
+    await wrongElsewhere(/there is no thalamus\.yaml here/, ALICE, BOB);
+    await wrongElsewhere(/the token is missing/, ALICE, BOB, '--url', server.baseUrl);
     await wrong(/is no address of a server/, ALICE, BOB, '--url', 'ftp://x', ...token);
     await wrong(
       /token file .*nowhere.* cannot be used/,

@@ -97,6 +97,7 @@ describe('explanations', () => {
         { getUsersForStates: (states) => ({ '@zoe:test': states, [ALICE]: states }), getInterestedUsers: () => [] },
       ],
     });
+    rig.accounts.add(ALICE);
     await rig.online(BOB);
     const explanation = await rig.explain(ALICE, BOB);
     expect(explanation).toMatchObject({ isVisible: false });

@@ -74,6 +74,8 @@ describe('explanations and what is really delivered', () => {
               callbacks(early.restrictions !== null, () => (isAfter ? late : early)),
             ),
           });
+          // Nobody without an account sees anything, and nobody can ask without one.
+          for (const userId of LOCAL) rig.accounts.add(userId);
           const change = async (userId: UserId, state: 'online' | 'unavailable' = 'online') => {
             if (mode === 'tracked') await rig.handler.setPresence(userId, 'DEVICE', state, 'here');
             else await rig.handler.setPresenceForUsers(new Map([[userId, { state, statusMsg: 'here' }]]));

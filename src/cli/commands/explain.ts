@@ -116,6 +116,8 @@ function problemOf(id: string, which: 'observer' | 'target', { serverName }: Adm
   const local = id.replace(/^@+/, '').replace(/:.*$/s, '');
   const given = id.includes(':') ? id.slice(id.indexOf(':') + 1) : server;
   const suggestion = `@${local}:${given}`;
+  const isServer = which === 'target' && id.includes('.') && isServerName(id);
+  if (isServer) return `${what}; do you mean ${suggestion}, or a user of the server ${id}, such as @alice:${id}?`;
   return isUserId(suggestion) ? `${what}; do you mean ${suggestion}?` : `${what}, such as @alice:${server}`;
 }
 
