@@ -12,9 +12,9 @@
 import type { CollectOptions, Collection, PresenceCursor } from './engine-api.ts';
 import type { Counters } from './counters.ts';
 import type { Delivery } from './delivery.ts';
-import type { Farewells } from './farewells.ts';
 import { Form, isHidden, UNKNOWN } from './forms.ts';
 import type { Inboxes } from './inboxes.ts';
+import type { Losses } from './losses.ts';
 import type { Observers } from './observers.ts';
 import type { Positions } from './positions.ts';
 import type { Restrictions } from './restrictions.ts';
@@ -46,7 +46,7 @@ export interface CollectParts {
   readonly delivery: Delivery;
   readonly counters: Counters;
   readonly restrictions: Restrictions;
-  readonly farewells: Farewells;
+  readonly losses: Losses;
   /** Position of the start: nothing is known of who was restricted before. */
   readonly startPosition: number;
   /** Full-presence marks: uid → position. */
@@ -55,18 +55,15 @@ export interface CollectParts {
 
 export class Collector {
   readonly #parts: CollectParts;
-  readonly #tellsLoss: boolean;
   readonly #listed = new Stamps();
 
-  constructor(parts: CollectParts, tellsLoss: boolean) {
+  constructor(parts: CollectParts) {
     this.#parts = parts;
-    this.#tellsLoss = tellsLoss;
   }
 
   collect(observer: number, options: CollectOptions): Collection {
-    const { farewells, restrictions } = this.#parts;
     const collection = this.#collect(observer, options);
-    const isPlain = !restrictions.isOn && farewells.size === 0 && (options.lost?.length ?? 0) === 0;
+    const isPlain = this.#parts.losses.areNone && (options.lost?.length ?? 0) === 0;
     if (isPlain || collection.uids.length === 0 || collection.forms !== null) return collection;
     return { ...collection, forms: Uint8Array.from(collection.uids, (uid) => this.#formOf(observer, uid)) };
   }
@@ -146,7 +143,7 @@ export class Collector {
    * names them, and they must not be lost.
    */
   #snapshot(observer: number, slot: number, due: Due | null, options: CollectOptions): Collection {
-    const { counters, visibility } = this.#parts;
+    const { counters, losses, visibility } = this.#parts;
     counters.add('snapshots');
     const listed: Candidate[] = [];
     const wentOffline: Candidate[] = [];
@@ -161,11 +158,15 @@ export class Collector {
       const isShown = withOffline ? (form & Form.DENIED) === 0 : !(this.#isOffline(uid) || isHidden(form));
       if (isShown) this.#add(listed, uid, own);
       else if (due !== null) {
-        const at = this.#newsAt(observer, uid, form, own > due.from ? own : position);
+        const at = losses.newsAt(observer, uid, form, own > due.from ? own : position);
         if (at > due.from) wentOffline.push({ uid, position: at });
       }
     });
-    if (due !== null) this.#eachLost(observer, due.from, options, (uid, at) => wentOffline.push({ uid, position: at }));
+    if (due !== null) {
+      losses.each(observer, due.from, (uid, at) => {
+        if (this.#isAccepted(uid, options)) wentOffline.push({ uid, position: at });
+      });
+    }
     // Whom nothing lists yet is offline.
     const extras = this.#extras(observer, options).filter(({ uid }) => this.#listed.mark(uid));
     listed.sort(byPosition);
@@ -220,9 +221,9 @@ export class Collector {
 
   /** The increment of nearly every poll that somebody's change ends: all of it is in the inbox, nothing is owed, nothing is cut. */
   #fromInbox(observer: number, slot: number, since: number, options: CollectOptions): Collection {
-    const { counters, farewells, inboxes, restrictions } = this.#parts;
+    const { counters, inboxes, losses } = this.#parts;
     const uids: number[] = [];
-    const forms: Form[] | null = restrictions.isOn || farewells.size > 0 ? [] : null;
+    const forms: Form[] | null = losses.areNone ? null : [];
     inboxes.visit(slot, since, this.#published, (uid) => {
       const form = this.#formToTell(observer, uid, since);
       if (form === UNKNOWN || !this.#isAccepted(uid, options)) return;
@@ -265,7 +266,7 @@ export class Collector {
 
   /** Everybody with something after `since`, by position. */
   #newsSince(observer: number, slot: number, since: number, options: CollectOptions): Candidate[] {
-    const { counters, inboxes, visibility } = this.#parts;
+    const { counters, inboxes, losses, visibility } = this.#parts;
     const news: Candidate[] = [];
     if (slot >= 0) {
       inboxes.visit(slot, since, this.#published, (uid, position) => {
@@ -280,11 +281,13 @@ export class Collector {
     }
     counters.add('collectedByScan');
     visibility.eachInSight(observer, (uid, position, own, form) => {
-      const at = this.#newsAt(observer, uid, form, own > since ? own : position);
+      const at = losses.newsAt(observer, uid, form, own > since ? own : position);
       if (at <= since || !this.#isAccepted(uid, options) || this.#isWithheld(observer, uid, form, since)) return;
       this.#add(news, uid, at);
     });
-    this.#eachLost(observer, since, options, (uid, at) => this.#add(news, uid, at));
+    losses.each(observer, since, (uid, at) => {
+      if (this.#isAccepted(uid, options)) this.#add(news, uid, at);
+    });
     return news.sort(byPosition);
   }
 
@@ -293,8 +296,9 @@ export class Collector {
     const owed: Candidate[] = [];
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
-    this.#parts.visibility.eachInSight(observer, (uid, position, own, form) => {
-      const newest = this.#newsAt(observer, uid, form, own > from && own <= until ? own : position);
+    const { losses, visibility } = this.#parts;
+    visibility.eachInSight(observer, (uid, position, own, form) => {
+      const newest = losses.newsAt(observer, uid, form, own > from && own <= until ? own : position);
       // A newer update has no entry of its own if all that is new in it is kept from the observer.
       const at = newest > until && form !== Form.FULL && !isHidden(form) ? until : newest;
       if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
@@ -304,8 +308,8 @@ export class Collector {
       if (isWanted) this.#add(owed, uid, at);
     });
     if (onlyOffline) {
-      this.#eachLost(observer, from, options, (uid, at) => {
-        if (at <= until) this.#add(owed, uid, at);
+      losses.each(observer, from, (uid, at) => {
+        if (at <= until && this.#isAccepted(uid, options)) this.#add(owed, uid, at);
       });
     }
     return owed;
@@ -313,7 +317,7 @@ export class Collector {
 
   /** Wanted whatever their position, if visible: new room mates. */
   #extras(observer: number, options: CollectOptions): Candidate[] {
-    const { users, visibility } = this.#parts;
+    const { losses, users, visibility } = this.#parts;
     const extras: Candidate[] = [];
     for (const userId of options.extras) {
       const uid = users.find(userId);
@@ -331,9 +335,8 @@ export class Collector {
         const form = visibility.formFor(observer, uid);
         if (form !== UNKNOWN && !isHidden(form)) extras.push({ uid, position: 0 });
       }
-      if (!this.#tellsLoss) continue;
       // No cursor could owe them.
-      if (this.#hasGone(observer, uid, options.since?.position ?? 0)) extras.push({ uid, position: 0 });
+      if (losses.hasGone(observer, uid, options.since?.position ?? 0)) extras.push({ uid, position: 0 });
     }
     return extras;
   }
@@ -342,70 +345,21 @@ export class Collector {
     return this.#isOffline(uid) && (this.#parts.users.position[uid] as number) > since;
   }
 
-  /** Whether the observer may have seen somebody present, at `since` or after, whom no rule lets them see any more. */
-  #hasGone(observer: number, uid: number, since: number): boolean {
-    const { farewells, restrictions, users, visibility } = this.#parts;
-    const wasOffline = this.#isOffline(uid) && (users.position[uid] as number) <= since;
-    if (wasOffline || visibility.wouldSee(observer, uid)) return false;
-    const form = restrictions.form(uid, observer);
-    if (form !== UNKNOWN && !isHidden(form)) return true;
-    if (form === UNKNOWN && restrictions.wasThere(uid)) return true;
-    return farewells.at(observer, uid) > since || restrictions.lostAt(uid, observer) > since;
-  }
-
   /** In what form an entry of the inbox is to be told: the update, or that the observer has lost somebody; `UNKNOWN` for not at all. */
   #formToTell(observer: number, uid: number, since: number): Form {
-    const { farewells, restrictions, visibility } = this.#parts;
-    if (!restrictions.isOn && farewells.size === 0) return visibility.mayBeTold(observer, uid) ? Form.FULL : UNKNOWN;
+    const { losses, visibility } = this.#parts;
+    if (losses.areNone) return visibility.mayBeTold(observer, uid) ? Form.FULL : UNKNOWN;
     const form = visibility.formToTell(observer, uid);
     if (form !== UNKNOWN) return form;
-    if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return Form.OFFLINE;
-    if (!visibility.wouldSee(observer, uid)) return UNKNOWN;
-    const hidden = visibility.formFor(observer, uid);
-    const isNews = hidden !== UNKNOWN && isHidden(hidden) && this.#newsAt(observer, uid, hidden, 0) > since;
-    return isNews ? Form.OFFLINE : UNKNOWN;
+    return losses.isTold(observer, uid, since) ? Form.OFFLINE : UNKNOWN;
   }
 
   /** Nobody has said yet whether the observer, who has been told of everything up to `since`, may be told: they are when somebody does. */
   #isWithheld(observer: number, uid: number, form: Form, since: number | null): boolean {
     if (form !== UNKNOWN) return false;
     const { restrictions } = this.#parts;
-    restrictions.withhold(uid, observer, since !== null && restrictions.lostAt(uid, observer) > since);
+    restrictions.withheld.add(uid, observer, since !== null && restrictions.lostAt(uid, observer) > since);
     return true;
-  }
-
-  /** Position of what there is to tell, which is at `position` unless they are hidden: then only that they have come to be; 0 for nothing. */
-  #newsAt(observer: number, uid: number, form: Form, position: number): number {
-    if (form === UNKNOWN || !isHidden(form)) return position;
-    if (!this.#tellsLoss && (form & Form.DENIED) !== 0) return 0;
-    const at = this.#parts.restrictions.lostAt(uid, observer);
-    return at <= this.#published ? at : 0;
-  }
-
-  /** Position at which the observer lost sight of somebody, if that is still so; 0 for never. */
-  #lostAt(observer: number, uid: number, farewell: number): number {
-    const { visibility } = this.#parts;
-    if (farewell === 0 || !visibility.hasLost(observer, uid)) return 0;
-    const isOfHidden = farewell % 2 !== 0;
-    if (isOfHidden && !visibility.wouldSee(observer, uid)) return 0;
-    const at = isOfHidden ? farewell - 1 : farewell;
-    return at <= this.#published ? at : 0;
-  }
-
-  /** Calls `visit` for each whom the observer has lost after `since`, by the position of that. */
-  #eachLost(
-    observer: number,
-    since: number,
-    options: CollectOptions,
-    visit: (uid: number, position: number) => void,
-  ): void {
-    const { farewells } = this.#parts;
-    if (farewells.size === 0) return;
-    for (const [uid, farewell] of farewells.of(observer)) {
-      if (farewell <= since || !this.#isAccepted(uid, options)) continue;
-      const at = this.#lostAt(observer, uid, farewell);
-      if (at > since) visit(uid, at);
-    }
   }
 
   /** Puts what a cursor cannot owe into the inbox, for the observer's next sync. */

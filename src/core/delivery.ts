@@ -161,7 +161,7 @@ export class Delivery {
     this.begin();
     for (const uid of gained) {
       const form = restrictions.form(uid, observer);
-      if (form === UNKNOWN) restrictions.withhold(uid, observer);
+      if (form === UNKNOWN) restrictions.withheld.add(uid, observer);
       else if (!isHidden(form)) this.pushFresh(slot, positions.next(), uid);
     }
     for (const uid of lost) this.#tellLost(observer, uid, positions.next());
@@ -244,7 +244,7 @@ export class Delivery {
     const observer = observers.uid[slot] as number;
     const form = restrictions.form(uid, observer);
     if (form !== UNKNOWN) return isHidden(form) || (this.#hiddenBy !== 0 && (this.#hiddenBy & ~form) === 0);
-    restrictions.withhold(uid, observer);
+    restrictions.withheld.add(uid, observer);
     return true;
   }
 
@@ -377,7 +377,7 @@ export class Delivery {
     const { restrictions } = this.#parts;
     const lost = this.#parts.servers.keepRouted(uid, servers, position);
     // What was withheld is not for them any more.
-    if (lost.length > 0) restrictions.settleWithheld(uid, lost);
+    if (lost.length > 0) restrictions.withheld.settle(uid, lost);
     if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
     for (const name of lost) {
       const form = restrictions.formOfServer(uid, name);

@@ -11,6 +11,7 @@ import { Interest } from './interest.ts';
 import { Joins } from './joins.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import { LocalUsers } from './local-users.ts';
+import { Losses } from './losses.ts';
 import { Observers } from './observers.ts';
 import { Partings } from './partings.ts';
 import { Positions } from './positions.ts';
@@ -98,7 +99,8 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const partings = new Partings(base);
   const localUsers = new LocalUsers(users, rooms, turn, delivery);
   const marks = new Map<number, number>();
-  const collector = new Collector({ ...base, delivery, marks, startPosition: positions.allocated }, tellsLoss);
+  const losses = new Losses({ ...base }, tellsLoss);
+  const collector = new Collector({ ...base, losses, delivery, marks, startPosition: positions.allocated });
   const release = new Release({ ...base, delivery, marks }, mode === 'tracked');
   const isTracked = mode === 'tracked';
   const remote = new RemoteUsers({ ...base, release: mode === 'disabled' ? null : release }, isTracked);

@@ -92,7 +92,7 @@ export function factsOf(parts: EngineParts, observer: Observer, target: UserId, 
     mark: marks.get(observerUid) ?? 0,
     isShown: isShown(parts, observer, observerUid, targetUid),
     form: targetUid < 0 ? unheard(parts) : restrictions.formOfKey(targetUid, key),
-    isWithheld: targetUid >= 0 && restrictions.isWithheld(targetUid, key),
+    isWithheld: targetUid >= 0 && restrictions.withheld.has(targetUid, key),
     isChangePending: targetUid >= 0 && !isSame(turn.shownRecord(targetUid), users.record(targetUid)),
   };
 }

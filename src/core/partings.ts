@@ -44,7 +44,7 @@ export class Partings {
     for (const member of rooms.members.values(room)) {
       if (!users.isLocal(member)) continue;
       const name = users.servers.name(server);
-      if (!turn.isShownOffline(member) || restrictions.isWithheld(member, name)) this.#note(name, member);
+      if (!turn.isShownOffline(member) || restrictions.withheld.has(member, name)) this.#note(name, member);
     }
   }
 
@@ -59,7 +59,7 @@ export class Partings {
         if (servers.isToldOf(name, uid)) continue;
         const form = restrictions.formOfServer(uid, name);
         // What was withheld is not for it any more.
-        if (form === UNKNOWN) restrictions.settleWithheld(uid, [name]);
+        if (form === UNKNOWN) restrictions.withheld.settle(uid, [name]);
         if (turn.isShownOffline(uid)) continue;
         const mayHaveSeen = form === UNKNOWN ? restrictions.wasThere(uid) : !isHidden(form);
         if (mayHaveSeen) states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));

@@ -289,7 +289,7 @@ export class PresenceEngine {
   /** Sources about which anything was said, or is to be. */
   answeredSources(): UserId[] {
     const { restrictions } = this.#parts;
-    const uids = new Set([...restrictions.sources(), ...restrictions.withheldSources()]);
+    const uids = new Set([...restrictions.sources(), ...restrictions.withheld.sources()]);
     return Array.from(uids, (uid) => this.userId(uid));
   }
 
@@ -467,7 +467,7 @@ export class PresenceEngine {
       fullPresenceMarks: this.#parts.marks.size,
       unpersisted: this.#parts.turn.unpersistedCount,
       restrictions: this.#parts.restrictions.pairs,
-      withheld: this.#parts.restrictions.withheldPairs,
+      withheld: this.#parts.restrictions.withheld.size,
       listBytes:
         this.#parts.rooms.bytes + this.#parts.inboxes.bytes + this.#parts.interest.bytes + this.#parts.kept.bytes,
     };

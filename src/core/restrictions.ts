@@ -10,6 +10,7 @@ import type { Observer, RestrictionAnswer, RestrictionQuestion } from './engine-
 import { Form, UNKNOWN } from './forms.ts';
 import { PairTable } from './pair-table.ts';
 import { OWN_SERVER, type UserTable } from './user-table.ts';
+import { type ObserverKey, Withheld } from './withheld.ts';
 
 interface Answer {
   /** `UNKNOWN` if the answer is only about those in the tables. */
@@ -25,9 +26,6 @@ interface Answer {
   named: PairTable | null;
 }
 
-/** Local users by dense id, servers by name. */
-export type ObserverKey = number | ServerName;
-
 const DEFAULT_MAX_PAIRS = 2_000_000;
 const MAX_STRAYS = 100_000;
 
@@ -38,12 +36,8 @@ export class Restrictions {
   readonly #answers = new Map<number, Answer>();
   #pairs = 0;
   #evictions = 0;
-  readonly #withheld = new Map<number, Set<ObserverKey>>();
-  #withheldPairs = 0;
-  /** Of those, who may have seen the source. */
-  readonly #seen = new Map<number, Set<ObserverKey>>();
-  /** Of those, whom nobody has been asked about. */
-  #fresh = new Map<number, Set<ObserverKey>>();
+  /** What is kept back until somebody says. */
+  readonly withheld: Withheld;
   /** Local users who have an id only because an answer names them: forgotten, they would come back unrestricted. */
   readonly #strays = new Set<number>();
   /** Whether modules restrict. */
@@ -58,15 +52,12 @@ export class Restrictions {
   constructor(users: UserTable, maxPairs = DEFAULT_MAX_PAIRS) {
     this.#users = users;
     this.#maxPairs = maxPairs;
+    this.withheld = new Withheld(maxPairs);
   }
 
   /** Observers, of all sources, whose form is kept. */
   get pairs(): number {
     return this.#pairs;
-  }
-
-  get withheldPairs(): number {
-    return this.#withheldPairs;
   }
 
   get bytes(): number {
@@ -126,86 +117,12 @@ export class Restrictions {
     return Math.min(answer.changedBefore, until);
   }
 
-  /**
-   * Something of the source does not reach the observer until somebody has said in what form. `hasSeen`: the observer may have seen the source
-   * before anything was kept back.
-   */
-  withhold(source: number, key: ObserverKey, hasSeen = false): void {
-    if (hasSeen) {
-      const seen = this.#seen.get(source);
-      if (seen === undefined) this.#seen.set(source, new Set([key]));
-      else seen.add(key);
-    }
-    const withheld = this.#withheld.get(source) ?? new Set();
-    if (withheld.has(key)) return;
-    withheld.add(key);
-    this.#withheld.set(source, withheld);
-    this.#withheldPairs++;
-    const fresh = this.#fresh.get(source);
-    if (fresh === undefined) this.#fresh.set(source, new Set([key]));
-    else fresh.add(key);
-    while (this.#withheldPairs > this.#maxPairs) {
-      const [oldest] = this.#withheld.keys();
-      if (oldest === undefined) break;
-      this.#forgetWithheld(oldest);
-    }
-  }
-
-  /** Whether what is withheld would be news to somebody who has seen the source. */
-  hasSeen(source: number, key: ObserverKey): boolean {
-    return this.#seen.get(source)?.has(key) ?? false;
-  }
-
-  isWithheld(source: number, key: ObserverKey): boolean {
-    return this.#withheld.get(source)?.has(key) ?? false;
-  }
-
-  /** From whom the source is withheld. */
-  withheldKeys(source: number): ReadonlySet<ObserverKey> {
-    return this.#withheld.get(source) ?? NOBODY;
-  }
-
-  withheldSources(): number[] {
-    return [...this.#withheld.keys()];
-  }
-
-  /** Nothing of the source is withheld any more. */
-  #forgetWithheld(source: number): void {
-    this.#withheldPairs -= this.withheldKeys(source).size;
-    this.#withheld.delete(source);
-    this.#fresh.delete(source);
-    this.#seen.delete(source);
-  }
-
-  /** Somebody is being asked about all of the source's observers. */
-  noteAsked(source: number): void {
-    this.#fresh.delete(source);
-  }
-
-  /** The question about them has been answered for these; for the others it has still to be. */
-  settleWithheld(source: number, keys: Iterable<ObserverKey>): void {
-    const withheld = this.#withheld.get(source);
-    if (withheld === undefined) return;
-    const fresh = this.#fresh.get(source);
-    const seen = this.#seen.get(source);
-    for (const key of keys) {
-      seen?.delete(key);
-      if (withheld.delete(key)) this.#withheldPairs--;
-      fresh?.delete(key);
-    }
-    if (withheld.size === 0) this.#withheld.delete(source);
-    if (seen?.size === 0) this.#seen.delete(source);
-    if (fresh?.size === 0) this.#fresh.delete(source);
-  }
-
   /** Whom to ask about, each pair once. */
   takeQuestions(): RestrictionQuestion[] {
-    if (this.#fresh.size === 0) return [];
     const questions: RestrictionQuestion[] = [];
-    for (const [source, keys] of this.#fresh) {
+    for (const [source, keys] of this.withheld.takeFresh()) {
       questions.push({ source: this.#users.ids.name(source), observers: this.names(keys) });
     }
-    this.#fresh = new Map();
     return questions;
   }
 
@@ -310,9 +227,7 @@ export class Restrictions {
     if (typeof key === 'number') (answer.local ??= new PairTable()).set(key, form);
     else (answer.servers ??= new Map()).set(key, form);
     this.#pairs += sizeOf(answer);
-    const fresh = this.#fresh.get(source);
-    if (fresh === undefined) this.#fresh.set(source, new Set([key]));
-    else fresh.add(key);
+    this.withheld.ask(source, key);
   }
 
   /** Modules restrict from now on. `goneAt`: see `noteGone`. */
@@ -353,12 +268,9 @@ export class Restrictions {
     this.offSince = position;
     this.#goneAt = new Float64Array(0);
     this.#answers.clear();
-    this.#withheld.clear();
-    this.#fresh.clear();
-    this.#seen.clear();
+    this.withheld.clear();
     this.#strays.clear();
     this.#pairs = 0;
-    this.#withheldPairs = 0;
   }
 
   /** Whether an answer names the user, who would be unknown otherwise. */
@@ -374,7 +286,7 @@ export class Restrictions {
       this.#answers.delete(uid);
       this.#pairs -= sizeOf(answer);
     }
-    this.#forgetWithheld(uid);
+    this.withheld.forget(uid);
   }
 
   /** The numbers of these users will be others': answers that name them are asked for again. */
@@ -384,12 +296,7 @@ export class Restrictions {
       local?.each((uid) => (names ||= isForgotten(uid)));
       if (names) this.forgetSource(source);
     }
-    for (const [source, keys] of this.#withheld) {
-      this.settleWithheld(
-        source,
-        [...keys].filter((key) => typeof key === 'number' && isForgotten(key)),
-      );
-    }
+    this.withheld.forgetObservers(isForgotten);
   }
 
   #put(answer: Answer, observer: Observer, form: Form): void {
@@ -405,8 +312,6 @@ export class Restrictions {
     (answer.local ??= new PairTable()).set(uid, form);
   }
 }
-
-const NOBODY: ReadonlySet<ObserverKey> = new Set();
 
 function sizeOf({ local, servers, named }: Answer): number {
   // One for the answer itself.

@@ -108,7 +108,7 @@ export class ServerDelivery {
     const { restrictions } = this.#parts;
     if (!restrictions.isOn) return this.#add(name, state);
     const form = restrictions.formOfServer(uid, name);
-    if (form === UNKNOWN) return restrictions.withhold(uid, name);
+    if (form === UNKNOWN) return restrictions.withheld.add(uid, name);
     if (isHidden(form) || (hiddenBy !== 0 && (hiddenBy & ~form) === 0)) return;
     this.#add(name, reduced(state, form));
   }

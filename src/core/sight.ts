@@ -14,11 +14,12 @@ import type { Inboxes } from './inboxes.ts';
 import type { Observers } from './observers.ts';
 import type { PairTable } from './pair-table.ts';
 import type { Positions } from './positions.ts';
-import type { ObserverKey, Restrictions } from './restrictions.ts';
+import type { Restrictions } from './restrictions.ts';
 import type { ServerDelivery } from './server-delivery.ts';
 import type { Turn } from './turn.ts';
 import type { UserTable } from './user-table.ts';
 import type { Visibility } from './visibility.ts';
+import type { ObserverKey } from './withheld.ts';
 
 export interface SightParts {
   readonly users: UserTable;
@@ -58,7 +59,7 @@ export class Sight {
       const position = this.#hasBegun ? positions.next() : this.#startPosition;
       restrictions.begin(position, this.#whoseGoneAt(position));
     } else if (!isRestricting && restrictions.isOn) {
-      for (const source of new Set([...restrictions.sources(), ...restrictions.withheldSources()])) {
+      for (const source of new Set([...restrictions.sources(), ...restrictions.withheld.sources()])) {
         this.#apply(source, NOBODY, NO_RESTRICTION);
       }
       restrictions.clear(positions.next());
@@ -92,8 +93,8 @@ export class Sight {
     const { restrictions, users } = this.#parts;
     const keys = this.#audienceOf(source);
     for (const key of restrictions.answeredKeys(source)) keys.add(key);
-    for (const key of restrictions.withheldKeys(source)) keys.add(key);
-    restrictions.noteAsked(source);
+    for (const key of restrictions.withheld.keysOf(source)) keys.add(key);
+    restrictions.withheld.noteAsked(source);
     keys.delete(source);
     if (keys.size === 0 && !restrictions.isAboutEverybody(source)) return null;
     return { source: users.ids.name(source), observers: restrictions.names(keys) };
@@ -124,7 +125,7 @@ export class Sight {
     }
     // What is withheld of this source has been answered, too; whom the answer names may be away.
     if (answer.others !== null) {
-      for (const key of restrictions.withheldKeys(source)) keys.add(key);
+      for (const key of restrictions.withheld.keysOf(source)) keys.add(key);
       for (const observer of answer.observers.keys()) {
         const key = restrictions.keyOf(observer);
         if (key !== null) keys.add(key);
@@ -144,7 +145,7 @@ export class Sight {
     if (isOpen(others) && !isOpen(restrictions.formOfOthers(source))) {
       restrictions.setLostAt(source, this.#goneAt(source, position), named);
     }
-    restrictions.settleWithheld(source, keys);
+    restrictions.withheld.settle(source, keys);
   }
 
   /** Position of the last offline that a loss at `position` is due: whoever went offline before was told then. */
@@ -167,7 +168,7 @@ export class Sight {
     for (const [key, was] of before) {
       const form = restrictions.formOfKey(source, key);
       // Asked about before, or not, and free then and now.
-      if (form === was && !restrictions.isWithheld(source, key)) continue;
+      if (form === was && !restrictions.withheld.has(source, key)) continue;
       if (form !== was && !(was === UNKNOWN && form === Form.FULL)) hasChanged = true;
       if (typeof key === 'string') {
         if (!this.#isToldOf(key, source)) continue;
@@ -179,7 +180,7 @@ export class Sight {
       }
       const slot = observers.slotOf(key);
       // Their token may be newer than what they were not given, and their inbox not last until they ask.
-      if (isOpen(form) && restrictions.isWithheld(source, key)) hasChanged = true;
+      if (isOpen(form) && restrictions.withheld.has(source, key)) hasChanged = true;
       if (isOpen(was) && isHidden(form) && this.#isLossTold(form)) {
         // For all others the answer remembers when.
         const isNamed = areNamed?.has(key) === true || wereNamed?.has(key) === true;
@@ -212,7 +213,7 @@ export class Sight {
       // Whoever was there then may have gone offline since, unheard.
       if (isHidden(form)) return this.#sawBefore(source, key) && this.#isLossTold(form) ? 'lose' : 'none';
       const hasLess = form !== Form.FULL && !isOffline && this.#sawBefore(source, key);
-      return hasLess || this.#parts.restrictions.isWithheld(source, key) ? 'tell' : 'none';
+      return hasLess || this.#parts.restrictions.withheld.has(source, key) ? 'tell' : 'none';
     }
     if (isHidden(form)) {
       const isKnown = isOffline && !this.#isUndecided(source, key);
@@ -225,7 +226,7 @@ export class Sight {
   /** Whether an observer may have been told of the source before anything was restricted: not since it was. */
   #sawBefore(source: number, key: ObserverKey): boolean {
     const { inboxes, observers, restrictions, turn } = this.#parts;
-    if (restrictions.hasSeen(source, key)) return true;
+    if (restrictions.withheld.hasSeen(source, key)) return true;
     if (typeof key === 'string') {
       const wasSent = restrictions.wasThere(source) || (restrictions.wasKnown(source) && turn.isShownOffline(source));
       return wasSent && restrictions.onSince > this.#startPosition;
@@ -253,7 +254,7 @@ export class Sight {
   /** What was withheld from a server was meant for it. */
   #isToldOf(server: ServerName, source: number): boolean {
     const { restrictions, servers } = this.#parts;
-    return servers.isToldOf(server, source) || restrictions.isWithheld(source, server);
+    return servers.isToldOf(server, source) || restrictions.withheld.has(source, server);
   }
 
   /** Connected local users who would see the source, and servers that are told of them. */

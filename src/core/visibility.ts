@@ -73,7 +73,7 @@ export class Visibility {
   formToTell(observer: number, source: number): Form {
     if (!this.mayBeTold(observer, source)) return UNKNOWN;
     const form = this.#restrictions.form(source, observer);
-    if (form === UNKNOWN) this.#restrictions.withhold(source, observer);
+    if (form === UNKNOWN) this.#restrictions.withheld.add(source, observer);
     return form === UNKNOWN || isHidden(form) ? UNKNOWN : form;
   }
 
