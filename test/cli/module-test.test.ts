@@ -1,10 +1,11 @@
 /**
- * `thalamus module test` in a process of its own: scenarios that pass, fail, are wrong, and are written.
+ * `thalamus module test`: scenarios that pass, fail, are wrong, and are written.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runHere } from '../support/run-here.ts';
 import { runProgram, startProgram } from '../support/spawn-server.ts';
 
 let dir = '';
@@ -17,7 +18,7 @@ const write = (name: string, text: string): string => {
   writeFileSync(join(dir, name), text);
   return text;
 };
-const tryModule = (...args: string[]) => runProgram(['module', 'test', ...args], { cwd: dir });
+const tryModule = (...args: string[]) => runHere(['module', 'test', ...args], dir);
 
 /** Shows everybody in \`shown\` to everybody who is connected; has a type that only TypeScript knows, and an import. */
 const MODULE = `
@@ -86,14 +87,12 @@ const writeAll = (): void => {
 };
 
 describe('thalamus module test', () => {
-  it.each(['broadcast', 'custom-presence-router', 'federation-policy', 'groups', 'invisible'])(
-    'row 341: passes the scenario of the example %s',
-    async (name) => {
-      const result = await runProgram(['module', 'test', `examples/${name}/${name}.ts`]);
-      expect(result).toMatchObject({ exitCode: 0, stderr: '' });
-      expect(result.stdout).toContain('all as expected');
-    },
-  );
+  // Those of the other examples are tried in example-scenarios.test.ts.
+  it('row 341: is a program that passes the scenario of the example groups', async () => {
+    const result = await runProgram(['module', 'test', 'examples/groups/groups.ts']);
+    expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(result.stdout).toContain('all as expected');
+  });
 
   it('takes the scenario beside the module, which imports other TypeScript, and says that all is as expected', async () => {
     writeAll();
@@ -272,7 +271,7 @@ steps:
     write(
       'reads.ts',
       `import { readFile } from 'node:fs/promises';
-      const read = async () => JSON.parse(await readFile('names.json', 'utf8'));
+      const read = async () => JSON.parse(await readFile(new URL('names.json', import.meta.url), 'utf8'));
       export default {
         getUsersForStates: async (states) => new Map((await read()).map((name) => [name, states])),
         getInterestedUsers: async (user) => ((await read()).includes(user) ? ['@a:example.org'] : []),
@@ -437,6 +436,22 @@ steps:
     program.child.kill('SIGINT');
     expect(await program.ended).toMatchObject({ exitCode: 0 });
   }, 40_000);
+
+  it('does not take another file for a record of traffic: exit code 2', async () => {
+    writeAll();
+    const result = await tryModule(
+      'router.ts#Router',
+      '--config',
+      '{ shown: [], viewer: "@a:b" }',
+      '--against',
+      'shown.ts',
+    );
+    expect(result).toMatchObject({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'shown.ts is no record of traffic: there is nothing in it that could be read\n',
+    });
+  });
 
   it.each([
     [[], 'name the file of a module, or a configuration with -c'],

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ADMIN_TOKEN, startAdminServer, withAdmin } from '../support/admin-server.ts';
+import { runHere } from '../support/run-here.ts';
 import { runProgram, spawnServer, startProgram } from '../support/spawn-server.ts';
 import { startTestServer, type TestServer } from '../support/start-test-server.ts';
 import type { TestUser } from '../support/test-client.ts';
@@ -73,7 +74,8 @@ function updatesOf(path: string): unknown[] {
 
 async function tryAgainst(against: string, module: string, config: unknown, more: readonly string[] = []) {
   const args = ['module', 'test', module, '--config', JSON.stringify(config), '--against', against, ...more];
-  return runProgram(args, { env: { THALAMUS_ADMIN_TOKEN: ADMIN_TOKEN } });
+  // The token of a server is in the environment.
+  return against.startsWith('http') ? runProgram(args, { env: { THALAMUS_ADMIN_TOKEN: ADMIN_TOKEN } }) : runHere(args);
 }
 
 describe('record_traffic', () => {
