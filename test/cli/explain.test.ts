@@ -1,5 +1,5 @@
 /**
- * `thalamus explain` as a process of its own, asking a real server: what it prints, watches and complains about, and its exit codes.
+ * `thalamus explain`, asking a real server: what it prints, watches and complains about, and its exit codes.
  */
 import { describe, expect, it } from 'vitest';
 import { ADMIN_TOKEN, runExplain, startAdminServer } from '../support/admin-server.ts';

@@ -3,7 +3,8 @@
  * server itself serves.
  */
 import { Ajv2020, type AnySchema } from 'ajv/dist/2020.js';
-import { type ProgramResult, runProgram } from './spawn-server.ts';
+import { runHere } from './run-here.ts';
+import type { ProgramResult } from './spawn-server.ts';
 import { startTestServer, type TestServer, type TestServerOptions } from './start-test-server.ts';
 import type { RequestOptions, TestResponse } from './test-client.ts';
 
@@ -61,7 +62,7 @@ export async function startAdminServer(options: TestServerOptions = {}): Promise
 
 /** `thalamus explain`, which asks this server. */
 export function runExplain(server: TestServer, ...args: readonly string[]): Promise<ProgramResult> {
-  return runProgram(['explain', ...args, '--url', server.baseUrl, '--token-file', `${server.dir}/admin.token`]);
+  return runHere(['explain', ...args, '--url', server.baseUrl, '--token-file', `${server.dir}/admin.token`]);
 }
 
 /** Throws for an answer that the description does not have, properties that it does not name included. */
