@@ -502,7 +502,7 @@ export class PresenceEngine {
     const wanted = interest.wantsAll(slot) ? this.#everybody() : interest.wantedBy(slot);
     const open = wanted.filter((one) => {
       const form = restrictions.form(one, uid);
-      return form !== UNKNOWN && !isHidden(form);
+      return form === UNKNOWN ? restrictions.wasThere(one) : !isHidden(form);
     });
     const names = (uids: readonly number[]): UserId[] => uids.map((one) => users.ids.name(one));
     const isNew = (one: number): boolean => (users.position[one] as number) > (inboxes.floor[slot] as number);
