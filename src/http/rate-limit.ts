@@ -105,6 +105,6 @@ export function enforceLimit(limiter: Pick<RateLimiter, 'take'>, key: string): v
 }
 
 /** @throws MatrixError 429 `M_LIMIT_EXCEEDED` when there is something to wait for */
-export function throwIfLimited(waitMs: number): void {
-  if (waitMs > 0) throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests', { retry_after_ms: waitMs });
+export function throwIfLimited(waitMs: number, what = 'Too many requests'): void {
+  if (waitMs > 0) throw new MatrixError(429, 'M_LIMIT_EXCEEDED', what, { retry_after_ms: waitMs });
 }

@@ -107,7 +107,9 @@ export function keptAnswer(pair: Pair, facts: PairFacts, examination: Examinatio
     agrees: isNamed === says,
   };
   const change =
-    isNamed === says ? '' : `; the modules say otherwise now, which takes effect with the next update of ${target}`;
+    isNamed === says
+      ? ''
+      : `; the modules say otherwise now, which takes effect with the next update of ${target}, or with api.invalidateUsersForStates`;
   if (kept === null) {
     return reason(
       'kept_answer',

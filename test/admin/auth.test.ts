@@ -65,7 +65,8 @@ describe('the token', () => {
     ];
     for (const token of wrong) expect([token, answerOf(await from('192.0.2.1', token))]).toEqual([token, unknown]);
     expect(await server.metric(`${REFUSED}{reason="unknown"}`)).toBe(before + wrong.length);
-    const limited = { status: 429, body: { errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: expect.any(Number) } };
+    const error = expect.stringMatching(/^Too many wrong tokens came from this address; it may come again in \d+ s$/);
+    const limited = { status: 429, body: { errcode: 'M_LIMIT_EXCEEDED', error, retry_after_ms: expect.any(Number) } };
     const refused = await from('192.0.2.1', 'x');
     expect(refused).toMatchObject(limited);
     expect(refused.body['retry_after_ms']).toBeGreaterThan(1000);

@@ -36,6 +36,10 @@ export async function tryTraffic(
       },
     });
     progress[Symbol.dispose]();
+    if (report.serverName === null && report.unreadable > 0) {
+      terminal.complain(`${traffic.name} is no record of traffic: there is nothing in it that could be read`);
+      return ExitCode.CONFIG;
+    }
     const { top, json } = options;
     if (json) terminal.print(JSON.stringify(replayToJson(report, traffic.name, top), null, 2));
     else for (const line of printReplay(report, traffic.name, top)) terminal.print(line);

@@ -57,7 +57,10 @@ export class AdminGate {
     const address = addressGroup(request.ip);
     const waitMs = this.#failures.peek(address);
     if (waitMs > 0) this.#refused.inc({ reason: 'limited' });
-    throwIfLimited(waitMs);
+    throwIfLimited(
+      waitMs,
+      `Too many wrong tokens came from this address; it may come again in ${Math.ceil(waitMs / 1000)} s`,
+    );
     if (timingSafeEqual(digestOf(token), this.#digest)) return;
     this.#failures.take(address);
     this.#refused.inc({ reason: 'unknown' });
