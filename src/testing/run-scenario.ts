@@ -3,11 +3,12 @@
  */
 import { serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { toPlainError } from '../router-host/describe-value.ts';
-import type { AccountLookups, LoadedModule } from '../router-host/index.ts';
+import type { LoadedModule } from '../router-host/index.ts';
 import type { PresenceOperations } from '../router-host/module-services.ts';
 import { compareTold, isAsExpected } from './compare-told.ts';
 import { createHarness, type HarnessParts } from './create-module-harness.ts';
 import type { ModuleHarness, ModuleHarnessOptions } from './module-harness.ts';
+import { createAccountLookups } from './scenario-accounts.ts';
 import type {
   Expectation,
   Mismatch,
@@ -36,7 +37,12 @@ export async function runScenario(
   load: () => Promise<readonly LoadedModule[]>,
 ): Promise<ScenarioOutcome> {
   const { serverName, mode, startTs } = scenario;
-  const options = { serverName, mode, accounts: lookUps(scenario), ...(startTs === undefined ? {} : { startTs }) };
+  const options = {
+    serverName,
+    mode,
+    accounts: createAccountLookups(scenario),
+    ...(startTs === undefined ? {} : { startTs }),
+  };
   const parts = await createHarness(load, options satisfies ModuleHarnessOptions);
   await using running = new Run(parts);
   await running.begin(scenario);
@@ -282,24 +288,4 @@ function addTo(lists: Lists, receiver: Receiver, one: ToldPresence): void {
   const list = lists.get(receiver);
   if (list === undefined) lists.set(receiver, [one]);
   else list.push(one);
-}
-
-function lookUps({ accounts, serverName }: Scenario): AccountLookups {
-  return {
-    getUserinfoById: async (userId) => {
-      const account = accounts.get(userId);
-      return account === undefined
-        ? null
-        : { userId, isAdmin: account.isAdmin, isDeactivated: false, creationTs: Date.UTC(2026, 0, 1) };
-    },
-    getProfileForUser: async (localpart) => {
-      return { displayName: accounts.get(`@${localpart}:${serverName}`)?.displayName ?? null, avatarUrl: null };
-    },
-    getUserByReq: async () => {
-      throw Object.assign(new Error('A scenario has no access tokens'), {
-        httpStatus: 401,
-        errcode: 'M_MISSING_TOKEN',
-      });
-    },
-  };
 }
