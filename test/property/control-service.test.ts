@@ -359,7 +359,7 @@ class History {
   }
 }
 
-it('nobody is ever told what all modules withhold, and in the end everybody believes what the modules say', async () => {
+it('row 328: nobody is ever told what all modules withhold, and in the end everybody believes what the modules say', async () => {
   await fc.assert(
     fc.asyncProperty(steps, (all) => new History().run(all)),
     parameters,
