@@ -95,7 +95,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const { tellsLoss = true } = options;
   const delivery = new Delivery(base, limits.maxRoutedPerUser, tellsLoss);
   const sight = new Sight({ ...base, delivery }, tellsLoss);
-  const joins = new Joins(users, rooms, turn);
+  const joins = new Joins(users, rooms, turn, restrictions);
   const partings = new Partings(base);
   const localUsers = new LocalUsers(users, rooms, turn, delivery);
   const marks = new Map<number, number>();

@@ -6,6 +6,7 @@
  * Routers are not asked (row 98): they are about updates.
  */
 import type { ServerName } from '../matrix/identifiers.ts';
+import type { Restrictions } from './restrictions.ts';
 import type { Rooms } from './rooms.ts';
 import type { Turn } from './turn.ts';
 import type { UserPresenceState } from './user-presence-state.ts';
@@ -19,10 +20,12 @@ export class Joins {
   readonly #users: UserTable;
   readonly #rooms: Rooms;
   readonly #turn: Turn;
+  readonly #restrictions: Restrictions;
   /** Room → uids who joined it and are still there. */
   #joined = new Map<number, Set<number>>();
 
-  constructor(users: UserTable, rooms: Rooms, turn: Turn) {
+  constructor(users: UserTable, rooms: Rooms, turn: Turn, restrictions: Restrictions) {
+    this.#restrictions = restrictions;
     this.#users = users;
     this.#rooms = rooms;
     this.#turn = turn;
@@ -92,7 +95,8 @@ export class Joins {
   /** Not: whose outstanding update goes to everybody anyway, and who is offline, without a status, and has not been active since `sinceTs`. */
   #isWorthPushing(uid: number, sinceTs: number): boolean {
     const users = this.#users;
-    if (this.#turn.isOutstanding(uid)) return false;
+    // That may be no more than what is kept from the server, which then has nothing at all.
+    if (this.#turn.isOutstanding(uid) && !this.#restrictions.isOn) return false;
     if (!this.#turn.isShownOffline(uid) || users.statusMsg(uid) !== null) return true;
     const lastActiveTs = users.lastActiveTs[uid] as number;
     return lastActiveTs > 0 && lastActiveTs >= sinceTs;
