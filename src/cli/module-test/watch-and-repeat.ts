@@ -1,7 +1,7 @@
 /**
  * `--watch`: runs the same command again, in a process of its own, whenever a file beside the module or a scenario changes.
  *
- * A process of its own, because modules that a module imports would stay as they were.
+ * A process of its own, so that what a module has left behind, such as a timer or an endless loop, is not there the next time.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
