@@ -338,7 +338,7 @@ export class Delivery {
     const lostAt = restrictions.lostAt(source, observer);
     if (form === UNKNOWN && (wasAway ? lostAt === 0 : !restrictions.wasThere(source))) return;
     if (form !== UNKNOWN && isHidden(form)) {
-      if (lostAt > 0) this.tellOffline(observer, source, lostAt);
+      if (lostAt > this.#parts.farewells.at(observer, source)) this.tellOffline(observer, source, lostAt);
       else this.#parts.farewells.confirm(observer, source);
       return;
     }
