@@ -41,7 +41,7 @@ export async function controlRows(runs: number, share: number): Promise<BenchRow
 
 function to({ observers, modules, answers }: ControlFigures): string {
   const many = `${observers.toLocaleString('en-GB')} observers`;
-  return `${many}, ${modules} ${modules === 1 ? 'module' : 'modules'} that restrict: ${WORDS[answers]}`;
+  return `${many}, ${modules === 1 ? '1 module that restricts' : `${modules} modules that restrict`}: ${WORDS[answers]}`;
 }
 
 function updateRow(one: ControlFigures, free: ControlFigures, runs: number): BenchRow {
