@@ -63,7 +63,7 @@ export class Collector {
 
   collect(observer: number, options: CollectOptions): Collection {
     const collection = this.#collect(observer, options);
-    const isPlain = this.#parts.losses.areNone && (options.lost?.length ?? 0) === 0;
+    const isPlain = this.#parts.losses.areNoneFor(observer) && (options.lost?.length ?? 0) === 0;
     if (isPlain || collection.uids.length === 0 || collection.forms !== null) return collection;
     return { ...collection, forms: Uint8Array.from(collection.uids, (uid) => this.#formOf(observer, uid)) };
   }
@@ -223,7 +223,7 @@ export class Collector {
   #fromInbox(observer: number, slot: number, since: number, options: CollectOptions): Collection {
     const { counters, inboxes, losses } = this.#parts;
     const uids: number[] = [];
-    const forms: Form[] | null = losses.areNone ? null : [];
+    const forms: Form[] | null = losses.areNoneFor(observer) ? null : [];
     inboxes.visit(slot, since, this.#published, (uid) => {
       const form = this.#formToTell(observer, uid, since);
       if (form === UNKNOWN || !this.#isAccepted(uid, options)) return;
@@ -348,7 +348,7 @@ export class Collector {
   /** In what form an entry of the inbox is to be told: the update, or that the observer has lost somebody; `UNKNOWN` for not at all. */
   #formToTell(observer: number, uid: number, since: number): Form {
     const { losses, visibility } = this.#parts;
-    if (losses.areNone) return visibility.mayBeTold(observer, uid) ? Form.FULL : UNKNOWN;
+    if (losses.areNoneFor(observer)) return visibility.mayBeTold(observer, uid) ? Form.FULL : UNKNOWN;
     const form = visibility.formToTell(observer, uid);
     if (form !== UNKNOWN) return form;
     return losses.isTold(observer, uid, since) ? Form.OFFLINE : UNKNOWN;

@@ -41,6 +41,11 @@ export class Farewells {
     if (at % 2 !== 0) this.add(observer, source, at - 1);
   }
 
+  /** Whether there is any for the observer. */
+  isFor(observer: number): boolean {
+    return this.#byObserver.has(observer);
+  }
+
   /** 0 for none. */
   at(observer: number, source: number): number {
     return this.#size === 0 ? 0 : (this.#byObserver.get(observer)?.get(source) ?? 0);

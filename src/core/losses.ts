@@ -28,9 +28,10 @@ export class Losses {
     this.#tellsLoss = tellsLoss;
   }
 
-  /** Whether nobody has lost anybody, and nothing is kept from anybody. */
-  get areNone(): boolean {
-    return !this.#parts.restrictions.isOn && this.#parts.farewells.size === 0;
+  /** Whether the observer has lost nobody, and nothing is kept from anybody. */
+  areNoneFor(observer: number): boolean {
+    const { farewells, restrictions } = this.#parts;
+    return !restrictions.isOn && (farewells.size === 0 || !farewells.isFor(observer));
   }
 
   /** Whether the observer may have seen somebody present, at `since` or after, whom no rule lets them see any more. */
