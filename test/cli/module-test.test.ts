@@ -458,6 +458,10 @@ steps:
     [['x.ts', '-c', 'y.yaml'], 'not both'],
     [['./none.ts'], 'there is no none.scenario.yaml'],
     [['./none.ts', '--against', 'none.ndjson'], 'there is no none.ndjson'],
+    [['./none.ts', '--against', '.'], '.: this is no file'],
+    [['./none.ts', '--scenario', '.'], 'this is a folder, not a file'],
+    [['./none.ts', '--scenario', 'gone.yaml'], 'gone.yaml: there is no such file'],
+    [['./none.ts', '--scenario', 'gone.yaml', '--config', '@.'], '.: this is a folder, not a file'],
     [['./none.ts', '--against', 'none.ndjson', '--update'], '--against goes with neither'],
   ])('says what is wrong with the command line %j: exit code 2', async (args, message) => {
     const { exitCode, stderr } = await tryModule(...args);

@@ -2,7 +2,7 @@
  * `thalamus module test`: tries modules in a server in memory, before anybody's presence depends on them: on scenarios from files, or
  * on traffic that a server has recorded.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { ConfigError } from '../../errors.ts';
 import { runScenario } from '../../testing/run-scenario.ts';
@@ -15,6 +15,7 @@ import { isPassed, printScenario, toJson } from '../module-test/print-scenario.t
 import { tryTraffic } from '../module-test/try-traffic.ts';
 import { updateScenario } from '../module-test/update-scenario.ts';
 import { watchAndRepeat } from '../module-test/watch-and-repeat.ts';
+import { readTextFile } from '../read-text-file.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface ModuleTestOptions {
@@ -104,7 +105,7 @@ async function tryScenario(
 ): Promise<{ exitCode: ExitCode; result?: unknown }> {
   let parsed: ParsedScenario | null = null;
   try {
-    const text = readFileSync(file, 'utf8');
+    const text = readTextFile(file, relative(terminal.cwd, file));
     parsed = parseScenario(text, relative(terminal.cwd, file), source.serverName);
     const { config, scenario } = parsed;
     const outcome = await runScenario(scenario, () => source.load(config));

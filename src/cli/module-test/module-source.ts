@@ -1,7 +1,7 @@
 /**
  * Which modules are tried: one file with a configuration from wherever, or all of a server's configuration, in order.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { loadConfig } from '../../config/load-config.ts';
@@ -12,6 +12,7 @@ import { ConfigError } from '../../errors.ts';
 import type { ServerName } from '../../matrix/identifiers.ts';
 import { ModulesError } from '../../server/modules-error.ts';
 import { entryOf, loadModuleFiles, type ModuleFiles } from '../../testing/load-module-files.ts';
+import { readTextFile } from '../read-text-file.ts';
 
 type Modules = ModuleFiles['modules'];
 export type ModuleConfig = Readonly<Record<string, unknown>>;
@@ -94,7 +95,7 @@ function unlessProblems({ modules, problems }: ModuleFiles): Modules {
 /** `--config`: YAML, so JSON, too, or `@` and a file with it. */
 function readConfig(given: string, cwd: string): ModuleConfig {
   const isFile = given.startsWith('@');
-  const text = isFile ? readFileSync(resolve(cwd, given.slice(1)), 'utf8') : given;
+  const text = isFile ? readTextFile(resolve(cwd, given.slice(1)), given.slice(1)) : given;
   const yaml = readYaml(text, 'it is empty; without a configuration leave --config out');
   const [problem] = yaml.problems;
   if (problem === undefined) return yaml.value;

@@ -39,6 +39,7 @@ function fromFiles(path: string, name: string): TrafficSource {
   for (let index = MOST_FILES; index > 0; index--) if (existsSync(`${path}.${index}`)) files.push(`${path}.${index}`);
   if (existsSync(path)) files.push(path);
   if (files.length === 0) throw new ConfigError(`there is no ${name}: see record_traffic in the configuration`);
+  if (existsSync(path) && !statSync(path).isFile()) throw new ConfigError(`${name}: this is no file`);
   const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
   let read = 0;
   return {
