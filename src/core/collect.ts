@@ -163,8 +163,9 @@ export class Collector {
       }
     });
     if (due !== null) {
+      const known = new Set(wentOffline.map(({ uid }) => uid));
       losses.each(observer, due.from, (uid, at) => {
-        if (this.#isAccepted(uid, options)) wentOffline.push({ uid, position: at });
+        if (!known.has(uid) && this.#isAccepted(uid, options)) wentOffline.push({ uid, position: at });
       });
     }
     // Whom nothing lists yet is offline.
@@ -296,11 +297,11 @@ export class Collector {
     const owed: Candidate[] = [];
     const onlyOffline = isOdd(resume);
     const from = onlyOffline ? resume - 1 : resume;
-    const { losses, visibility } = this.#parts;
+    const { losses, restrictions, visibility } = this.#parts;
     visibility.eachInSight(observer, (uid, position, own, form) => {
       const newest = losses.newsAt(observer, uid, form, own > from && own <= until ? own : position);
-      // A newer update has no entry of its own if all that is new in it is kept from the observer.
-      const at = newest > until && form !== Form.FULL && !isHidden(form) ? until : newest;
+      // A newer update has no entry of its own if it was kept from the observer, or all that is new in it is.
+      const at = newest > until && restrictions.isOn && !isHidden(form) ? until : newest;
       if (at <= from || at > until || !this.#isAccepted(uid, options)) return;
       if (this.#isWithheld(observer, uid, form, from)) return;
       const isOffline = this.#isOffline(uid) || isHidden(form);
@@ -324,8 +325,11 @@ export class Collector {
       if (uid < 0 || uid === observer || !this.#isAccepted(uid, options)) continue;
       const form = visibility.formFor(observer, uid);
       // Whoever is new has not been seen.
-      if (this.#isWithheld(observer, uid, form, null) || (form & Form.DENIED) !== 0) continue;
-      extras.push({ uid, position: users.position[uid] as number });
+      if (this.#isWithheld(observer, uid, form, null)) continue;
+      if ((form & Form.DENIED) === 0) extras.push({ uid, position: users.position[uid] as number });
+      // Out of sight before, and kept from the observer meanwhile.
+      else if (options.since !== null && losses.hasFarewell(observer, uid, options.since.position))
+        extras.push({ uid, position: 0 });
     }
     for (const userId of options.since === null ? [] : (options.lost ?? [])) {
       const uid = users.find(userId);

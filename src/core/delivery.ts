@@ -162,7 +162,8 @@ export class Delivery {
     for (const uid of gained) {
       const form = restrictions.form(uid, observer);
       if (form === UNKNOWN) restrictions.withheld.add(uid, observer);
-      else if (!isHidden(form)) this.pushFresh(slot, positions.next(), uid);
+      // Whoever is hidden may have been lost out of sight.
+      else this.pushFresh(slot, positions.next(), uid);
     }
     for (const uid of lost) this.#tellLost(observer, uid, positions.next());
     for (const uid of missed) this.#tellLost(observer, uid, positions.next(), true);
@@ -306,23 +307,24 @@ export class Delivery {
     if (targets.length > 0) this.#routed.set(source, updatedAt);
     else this.#routed.delete(source);
     const position = targets.length === 0 ? 0 : positions.next();
-    const keptAt = kept.position(source);
-    // Whoever is there now may have been shown so, in a first sync, before routers had decided.
-    const knewOffline = kept.wasOffline(source) && turn.isShownOffline(source);
+    // Whoever is, or was, there since may have been shown so, in a first sync, before routers had decided.
+    const isOffline = turn.isShownOffline(source);
+    const knewOffline = kept.wasOffline(source) && isOffline && state.state === 'offline';
     const lost: number[] = [];
-    const isNew = kept.replace(source, targets, position, state.state === 'offline', lost);
+    const isNew = kept.replace(source, targets, position, isOffline, lost);
     const isRestricted = !restrictions.isFree(source);
     // Whoever is named for the first time sees something new in any case.
     this.#hiddenBy = isNew ? Form.FULL : (hiddenBy ?? Form.FULL);
     for (const target of targets) {
       const slot = observers.slotOf(target);
       if (slot < 0 || told?.has(target) === true || visibility.seesByDefault(target, source)) continue;
-      if (isRestricted && this.#isKept(slot, source)) continue;
+      // Who is hidden may have been lost out of sight.
+      if (isRestricted && this.#isKept(slot, source) && !isNew) continue;
       this.pushFresh(slot, position, source);
     }
     for (const target of lost) {
       // Who went offline before was told as that, if not on every device.
-      if (knewOffline) this.#noteGone(target, source, keptAt);
+      if (knewOffline) this.#noteGone(target, source, users.position[source] as number);
       else this.#tellLost(target, source, positions.next());
     }
     return { routedTo: isNew ? targets.map((uid) => users.ids.name(uid)) : null, routedPosition: position };
@@ -337,11 +339,7 @@ export class Delivery {
     const form = restrictions.form(source, observer);
     const lostAt = restrictions.lostAt(source, observer);
     if (form === UNKNOWN && (wasAway ? lostAt === 0 : !restrictions.wasThere(source))) return;
-    if (form !== UNKNOWN && isHidden(form)) {
-      if (lostAt > this.#parts.farewells.at(observer, source)) this.tellOffline(observer, source, lostAt);
-      else this.#parts.farewells.confirm(observer, source);
-      return;
-    }
+    if (form !== UNKNOWN && isHidden(form)) return this.#noteHidden(observer, source);
     this.tellOffline(observer, source, position);
     const slot = observers.slotOf(observer);
     if (slot >= 0) this.pushFresh(slot, position, source);
@@ -363,8 +361,16 @@ export class Delivery {
     const { restrictions, visibility } = this.#parts;
     if (!this.#tellsLoss || position === 0 || visibility.wouldSee(observer, source)) return;
     const form = restrictions.form(source, observer);
-    const mayHaveSeen = form === UNKNOWN ? restrictions.wasKnown(source) : !isHidden(form);
-    if (mayHaveSeen) this.tellOffline(observer, source, position);
+    if (form !== UNKNOWN && isHidden(form)) return this.#noteHidden(observer, source);
+    if (form !== UNKNOWN || restrictions.lostAt(source, observer) > 0) this.tellOffline(observer, source, position);
+  }
+
+  /** What there was to tell when the source was hidden from the observer does not depend any more on rules that would let them see it. */
+  #noteHidden(observer: number, source: number): void {
+    const { farewells, restrictions } = this.#parts;
+    const lostAt = restrictions.lostAt(source, observer);
+    if (lostAt > farewells.at(observer, source)) this.tellOffline(observer, source, lostAt);
+    else farewells.confirm(observer, source);
   }
 
   /** What is told at this position is that the source is offline. */

@@ -38,21 +38,27 @@ export class Losses {
   hasGone(observer: number, uid: number, since: number): boolean {
     if (!this.#tellsLoss) return false;
     const { farewells, restrictions, turn, users, visibility } = this.#parts;
-    const wasOffline = turn.isShownOffline(uid) && (users.position[uid] as number) <= since;
-    if (wasOffline || visibility.wouldSee(observer, uid)) return false;
+    if (visibility.wouldSee(observer, uid)) return false;
     const form = restrictions.form(uid, observer);
-    if (form !== UNKNOWN && !isHidden(form)) return true;
+    // That they have gone offline since is withheld.
     if (form === UNKNOWN && restrictions.wasThere(uid)) return true;
+    if (turn.isShownOffline(uid) && (users.position[uid] as number) <= since) return false;
+    if (form !== UNKNOWN && !isHidden(form)) return true;
     return farewells.at(observer, uid) > since || restrictions.lostAt(uid, observer) > since;
   }
 
   /** Whether an entry of the inbox after `since` says that the observer has lost somebody. */
   isTold(observer: number, uid: number, since: number): boolean {
-    const { farewells, visibility } = this.#parts;
-    if (this.#lostAt(observer, uid, farewells.at(observer, uid)) > since) return true;
+    const { visibility } = this.#parts;
+    if (this.hasFarewell(observer, uid, since)) return true;
     if (!visibility.wouldSee(observer, uid)) return false;
     const form = visibility.formFor(observer, uid);
     return form !== UNKNOWN && isHidden(form) && this.newsAt(observer, uid, form, 0) > since;
+  }
+
+  /** Whether the observer, and not just anybody, was to be told after `since` that they have lost somebody. */
+  hasFarewell(observer: number, uid: number, since: number): boolean {
+    return this.#lostAt(observer, uid, this.#parts.farewells.at(observer, uid)) > since;
   }
 
   /** Position of what there is to tell, which is at `position` unless they are hidden: then only that they have come to be; 0 for nothing. */

@@ -17,6 +17,8 @@ interface OutstandingTurn {
 export class Positions {
   #allocated: number;
   #published: number;
+  /** Highest fresh one at which something was delivered while a turn was waiting. */
+  #delivered = 0;
   readonly #outstanding: OutstandingTurn[] = [];
 
   constructor(start: number) {
@@ -39,6 +41,11 @@ export class Positions {
     return this.#outstanding.length > 0;
   }
 
+  /** Whether something delivered at a fresh position waits for a turn. */
+  get isHoldingUp(): boolean {
+    return this.#delivered > this.#published;
+  }
+
   /** A fresh position; call `settle` when what it stands for has been delivered. */
   next(): number {
     this.#allocated += 2;
@@ -58,6 +65,7 @@ export class Positions {
 
   settle(): void {
     const [first] = this.#outstanding;
+    if (this.#allocated > (this.#outstanding.at(-1)?.last ?? Infinity)) this.#delivered = this.#allocated;
     this.#published = first === undefined ? this.#allocated : first.before;
   }
 }

@@ -141,6 +141,8 @@ export class PresenceEngine {
       // Whatever was given out until now went to those who were connected then.
       this.#parts.inboxes.open(slot, this.#parts.positions.allocated);
       this.#parts.rooms.attach(uid, slot);
+      // What is held up is not for their inbox: they look again when it is there.
+      if (this.#parts.positions.isHoldingUp) this.#parts.delivery.wakeFresh([uid]);
     }
     if (counted && this.#isTracked) this.#parts.records.beginSync(uid, deviceId, claim, now);
   }
@@ -233,19 +235,21 @@ export class PresenceEngine {
     const observer = this.#parts.users.find(userId);
     const slot = this.#parts.observers.slotOf(observer);
     if (slot < 0) return this.#parts.delivery.wakeFresh([]);
-    const { delivery, rooms, turn, users, visibility } = this.#parts;
+    const { delivery, restrictions, rooms, turn, users, visibility } = this.#parts;
     const isThere = (uid: number): boolean => uid !== observer && !turn.isShownOffline(uid);
+    // That they have gone offline may be withheld.
+    const mayBeThere = (uid: number): boolean => isThere(uid) || restrictions.withheld.has(uid, observer);
     const away = this.#parts.interest.takeAway(observer);
     const [missed, goneAway] = [away.there, away.gone].map((names) =>
       names.map((userId) => users.find(userId)).filter((uid) => uid >= 0),
     ) as [number[], number[]];
     const change = this.#parts.interest.set(slot, interest);
     const mayBeLost = change.losesAll ? this.#everybody() : change.lost;
-    const lost = mayBeLost.filter(isThere);
+    const lost = mayBeLost.filter(mayBeThere);
     // Whoever went offline before was told as that, if not on every device.
     delivery.noteGone(
       slot,
-      [...change.lost, ...goneAway].filter((uid) => uid !== observer && turn.isShownOffline(uid)),
+      [...change.lost, ...goneAway].filter((uid) => uid !== observer && !mayBeThere(uid)),
     );
     const gained = change.gained.filter(
       (uid) => (isThere(uid) || visibility.isUndecided(observer, uid)) && !rooms.share(observer, uid),
@@ -505,7 +509,9 @@ export class PresenceEngine {
       return form === UNKNOWN ? restrictions.wasThere(one) : !isHidden(form);
     });
     const names = (uids: readonly number[]): UserId[] => uids.map((one) => users.ids.name(one));
-    const isNew = (one: number): boolean => (users.position[one] as number) > (inboxes.floor[slot] as number);
+    // Of everybody, only those of whom a device that was here need not know.
+    const known = interest.wantsAll(slot) ? (inboxes.floor[slot] as number) : 0;
+    const isNew = (one: number): boolean => (users.position[one] as number) > known;
     interest.keepAway(uid, {
       there: names(open.filter((one) => !turn.isShownOffline(one))),
       gone: names(open.filter((one) => turn.isShownOffline(one) && isNew(one))),

@@ -11,6 +11,7 @@ import type { Deliveries, Observer, RestrictionAnswer, RestrictionQuestion } fro
 import { Form, isHidden, UNKNOWN } from './forms.ts';
 import type { Farewells } from './farewells.ts';
 import type { Inboxes } from './inboxes.ts';
+import type { KeptAnswers } from './kept-answers.ts';
 import type { Observers } from './observers.ts';
 import type { PairTable } from './pair-table.ts';
 import type { Positions } from './positions.ts';
@@ -23,6 +24,7 @@ import type { ObserverKey } from './withheld.ts';
 
 export interface SightParts {
   readonly users: UserTable;
+  readonly kept: KeptAnswers;
   readonly observers: Observers;
   readonly inboxes: Inboxes;
   readonly positions: Positions;
@@ -69,9 +71,13 @@ export class Sight {
 
   /** By source: until when somebody may have seen them present. */
   #whoseGoneAt(position: number): Float64Array {
-    const { users } = this.#parts;
+    const { kept, users, visibility } = this.#parts;
     const goneAt = new Float64Array(users.bound);
-    for (let uid = 0; uid < users.bound; uid++) if (users.isUsed(uid)) goneAt[uid] = this.#goneAt(uid, position);
+    for (let uid = 0; uid < users.bound; uid++) {
+      if (!users.isUsed(uid)) continue;
+      // Whoever is told by routers has still to be told of what is not routed yet.
+      goneAt[uid] = kept.position(uid) > 0 && visibility.isUnrouted(uid) ? position : this.#goneAt(uid, position);
+    }
     return goneAt;
   }
 

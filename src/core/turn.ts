@@ -181,8 +181,9 @@ export class Turn {
   #takePings(): PresenceUpdate[] {
     const pings: PresenceUpdate[] = [];
     for (const uid of this.#pings) {
-      const state = this.shownRecord(uid);
-      if (this.#users.isOffline(uid) || state.state === 'offline') continue;
+      if (this.#users.isOffline(uid) || this.isShownOffline(uid)) continue;
+      // Sent after every update that was taken before: not what is shown until those are published.
+      const state = this.#users.record(uid);
       pings.push({ uid, state, previousState: state.state, position: this.savedPosition(uid), reason: 'forced' });
     }
     if (this.#pings.size > 0) this.#pings = new Set();

@@ -90,7 +90,12 @@ export class Visibility {
 
   /** Whether routers let the observer see the source until now, and have still to decide about its newest update. */
   isUndecided(observer: number, source: number): boolean {
-    return this.#kept.names(source, observer) && (this.#users.position[source] as number) > this.#kept.position(source);
+    return this.#kept.names(source, observer) && this.isUnrouted(source);
+  }
+
+  /** Whether routers have still to decide about the source's newest update. */
+  isUnrouted(source: number): boolean {
+    return (this.#users.position[source] as number) > this.#kept.position(source);
   }
 
   /** `wouldSee` without kept answers: what `publish` tells without asking routers. */
@@ -136,12 +141,12 @@ export class Visibility {
     });
   }
 
-  /** Position at which the source's restrictions changed for devices of the observer; whoever is there was told, and has a newer token. */
+  /** Position at which the source's restrictions changed for devices whose tokens are too old for the observer's inbox: it has the rest. */
   restrictedAt(observer: number, source: number): number {
     if (observer === source) return 0;
     const slot = this.#observers.slotOf(observer);
-    const openedAt = slot >= 0 ? (this.#inboxes.openedAt[slot] as number) : Infinity;
-    return this.#restrictions.changedAt(source, Math.min(openedAt, this.#positions.published));
+    const floor = slot >= 0 ? (this.#inboxes.floor[slot] as number) : Infinity;
+    return this.#restrictions.changedAt(source, Math.min(floor, this.#positions.published));
   }
 
   #eachByRules(observer: number, visit: (uid: number, position: number, own: number) => void): void {

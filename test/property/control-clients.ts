@@ -27,7 +27,7 @@ export class Beliefs {
   readonly #lit = new Map<string, number>();
   /** The same, but for whether anything named the source to the observer. */
   readonly #allowed = new Map<string, number>();
-  /** The same, whether or not the source was there. */
+  /** The same, whether or not the source was there, and whether or not it was kept from the observer, who may be told so when they lose it. */
   readonly #seen = new Map<string, number>();
   /** Whether or not the source was there, and anything named it. */
   readonly #open = new Set<string>();
@@ -45,11 +45,12 @@ export class Beliefs {
     const model = this.#model;
     for (const source of sources) {
       const isNews = model.isLit(source) || updated.includes(source);
-      for (const observer of observers.filter((one) => isOpen(model.form(source, one)))) {
+      for (const observer of observers) {
         const key = `${observer} ${source}`;
         const isNamed = model.isNamed(observer, source);
-        this.#open.add(key);
         if (isNamed) this.#seen.set(key, step);
+        if (!isOpen(model.form(source, observer))) continue;
+        this.#open.add(key);
         if (isNews) this.#allowed.set(key, step);
         if (isNews && isNamed) this.#lit.set(key, step);
       }

@@ -106,6 +106,8 @@ export class Play {
       case 'begin': {
         const { claim = null, counted = false } = CLAIMS[step.claim] ?? {};
         this.#openSyncs.push({ user: step.user, device: step.device, counted });
+        // Whoever connects while something is held up looks again when it is there.
+        if (this.#isWaiting && !engine.isConnected(step.user)) this.#maybeWoken.add(step.user);
         engine.beginSync(step.user, step.device, claim, counted, now);
         return model.beginSync(step.user, step.device, claim, counted, now);
       }
