@@ -112,11 +112,6 @@ export class Interest {
     }
   }
 
-  /** Whether it is remembered whom an observer who went away was interested in. */
-  isAway(uid: number): boolean {
-    return this.#away.has(uid);
-  }
-
   /** Whom an observer was interested in when they went away, if they have not been back since. */
   takeAway(uid: number): AwayInterest {
     const away = this.#away.get(uid);

@@ -90,13 +90,11 @@ export class Release {
   }
 
   #isUnseen(uid: number, now: number, options: ReleaseOptions): boolean {
-    const { farewells, interest, kept, marks, observers, restrictions, rooms, turn, users } = this.#parts;
+    const { interest, kept, marks, observers, restrictions, rooms, turn, users } = this.#parts;
     if (rooms.ofUser.size(uid) > 0 || observers.slotOf(uid) >= 0 || (users.firstDevice[uid] as number) >= 0)
       return false;
     if (interest.watchersOf(uid) >= 0 || marks.has(uid) || turn.isBusyWith(uid)) return false;
     if (options.isBusy(uid) || restrictions.isStray(uid)) return false;
-    // An observer who is to be told of somebody when they come back.
-    if (farewells.isFor(uid) || interest.isAway(uid)) return false;
     if (users.isBlank(uid)) return kept.position(uid) === 0;
     if (users.isLocal(uid) || !this.#expires) return false;
     const isAnybodyThere = interest.everybody.length > 0 || now < this.#everybodyUntilTs;
@@ -107,8 +105,9 @@ export class Release {
   }
 
   #forget(uid: number, released: ReleasedUser[]): void {
-    const { kept, restrictions, servers, turn, users, wheel } = this.#parts;
+    const { interest, kept, restrictions, servers, turn, users, wheel } = this.#parts;
     if (!kept.forget(uid)) return;
+    interest.takeAway(uid);
     restrictions.forgetSource(uid);
     servers.forget(uid);
     released.push({

@@ -227,6 +227,8 @@ export class ControlPlay {
     this.model.forget(userId);
     this.model.forgetObserver(userId);
     this.beliefs.forget(userId);
+    // Nor is it known what an observer was told of whom nothing else is known.
+    this.#tokens.delete(userId);
     // Nobody here refers to them any more, so nobody is told.
     for (const [user, token] of this.#polls) this.#polls.set(user, withoutView(token, userId));
     for (const [user, tokens] of this.#tokens)

@@ -307,18 +307,6 @@ const HISTORIES: readonly (readonly [string, readonly ControlStep[], number?])[]
     ],
   ],
   [
-    'an observer who is to be told of a loss is not forgotten meanwhile',
-    [
-      { do: 'interest', user: '@d:test', interest: ['@b:test'] },
-      { do: 'put', user: '@b:test', state: 'online', status: null },
-      { do: 'publish' },
-      { do: 'sync', user: '@d:test', token: 0, includeOffline: false, limit: null, asks: true },
-      { do: 'interest', user: '@d:test', interest: [] },
-      { do: 'advance', ms: 61000 },
-      { do: 'release' },
-    ],
-  ],
-  [
     'a loss that is owed is told although the source is given again, offline',
     [
       { do: 'join', user: '@a:test', room: '!two:test' },
