@@ -74,8 +74,9 @@ describe('losing and gaining sight', () => {
     const forms: Forms = {};
     const rig = await start(forms);
     rig.router.route = () => new Map([[ALICE, [FAR]]] as const);
-    rig.rooms.join(ROOM, '@m:mainland');
     await rig.put(ALICE, 'online', 'hi');
+    rig.rooms.join(ROOM, '@m:mainland');
+    await rig.settle();
     forms[ALICE] = { island: Form.DENIED, mainland: Form.OFFLINE };
     rig.handler.invalidateRestrictions([ALICE]);
     await rig.put(ALICE, 'online', 'kept back');

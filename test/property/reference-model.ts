@@ -462,8 +462,7 @@ export class ReferenceModel {
     const known = kept.position > updatedAt ? kept.to : new Set<UserId>();
     for (const [userId, user] of this.users) {
       const isTold = known.has(userId) && local.has(userId);
-      for (const told of user.told)
-        if (told.source === source && told.how === 'routed' && !isTold) told.isVoid = true;
+      for (const told of user.told) if (told.source === source && told.how === 'routed' && !isTold) told.isVoid = true;
     }
     this.user(source).kept = { to: local, position: local.size > 0 ? position : 0 };
     const woken = new Set<UserId>();
