@@ -383,8 +383,10 @@ const HISTORIES: readonly (readonly [string, readonly ControlStep[], number?])[]
 ];
 
 describe('shrunk histories of full control', () => {
-  it.each(HISTORIES)('%s', (_, steps, maxPendingPerObserver = 1_000) => {
-    const limits = { maxPendingPerObserver, maxRoutedPerUser: 1_000 };
-    new ControlPlay(engineOptions({ limits })).run(steps).finish();
-  });
+  for (const [name, steps, maxPendingPerObserver = 1_000] of HISTORIES) {
+    it(name, () => {
+      const limits = { maxPendingPerObserver, maxRoutedPerUser: 1_000 };
+      new ControlPlay(engineOptions({ limits })).run(steps).finish();
+    });
+  }
 });
