@@ -383,10 +383,11 @@ const HISTORIES: readonly (readonly [string, readonly ControlStep[], number?])[]
 ];
 
 describe('shrunk histories of full control', () => {
-  for (const [name, steps, maxPendingPerObserver = 1_000] of HISTORIES) {
-    it(name, () => {
+  it.each(HISTORIES.map(([name, ...history]) => [name, history] as const))(
+    '%s',
+    (_, [steps, maxPendingPerObserver = 1_000]) => {
       const limits = { maxPendingPerObserver, maxRoutedPerUser: 1_000 };
       new ControlPlay(engineOptions({ limits })).run(steps).finish();
-    });
-  }
+    },
+  );
 });
