@@ -10,6 +10,8 @@ export default defineConfig({
     // The second report is what scripts/test-totals.mjs reads.
     reporters: ['default', 'json'],
     outputFile: { json: 'node_modules/.cache/thalamus/tests.json' },
+    // One more than cores on the smallest machine: many tests wait for processes and deadlines rather than compute.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
