@@ -180,11 +180,10 @@ export class Play {
         const position = engine.allocatedPosition;
         if (step.interest === 'ALL') this.#wantedAllAt.set(step.user, position);
         this.#rememberGains(step.user, gained, { before, position, isAll: step.interest === 'ALL' });
-        return this.#compareWoken(
-          deliveries,
-          step.interest === 'ALL' || gained.length > 0 ? [step.user] : [],
-          step.interest === 'ALL',
-        );
+        // Whoever a router named, and who went offline since unheard, is told of once interest shows them.
+        const isNamed = [...model.users.values()].some(({ kept }) => kept.to.has(step.user));
+        const isLenient = step.interest === 'ALL' || (gained.length === 0 && isNamed);
+        return this.#compareWoken(deliveries, isLenient || gained.length > 0 ? [step.user] : [], isLenient);
       }
       case 'mark': {
         const { marks, deliveries } = engine.markFullPresence(step.users);

@@ -87,6 +87,8 @@ export class ReferenceModel {
   routersAreAsked = false;
   /** By source: the servers that routers named for it, and for which update. */
   readonly #routedServers = new Map<UserId, { readonly servers: ReadonlySet<string>; readonly updatedAt: number }>();
+  /** Source → position of the update that its kept answer is for. */
+  readonly #routedFor = new Map<UserId, number>();
   /** The engine's, for the spread of keep-alives. */
   readonly #uidOf: (userId: UserId) => number;
 
@@ -459,7 +461,9 @@ export class ReferenceModel {
     const local = new Set(targets.filter((target) => this.isLocal(target)));
     for (const target of local) this.user(target);
     const { kept } = this.user(source);
-    const known = kept.position > updatedAt ? kept.to : new Set<UserId>();
+    const known = this.#routedFor.get(source) === updatedAt ? kept.to : new Set<UserId>();
+    if (local.size > 0) this.#routedFor.set(source, updatedAt);
+    else this.#routedFor.delete(source);
     for (const [userId, user] of this.users) {
       const isTold = known.has(userId) && local.has(userId);
       for (const told of user.told) if (told.source === source && told.how === 'routed' && !isTold) told.isVoid = true;
