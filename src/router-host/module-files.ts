@@ -152,24 +152,25 @@ export class ModuleFiles {
   #run(source: Source, isAsync: boolean): unknown {
     const { file, jiti, module } = source;
     this.#read.add(file);
-    const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+    const written = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
     if (extname(file) === '.json') {
       source.isCommonJs = true;
-      module.exports = JSON.parse(text);
+      module.exports = JSON.parse(written);
       return undefined;
     }
     const isTyped = /\.[cm]?tsx?$/.test(file);
-    source.isCommonJs = !isTyped && extname(file) !== '.mjs' && (extname(file) === '.cjs' || !ESM_SYNTAX.test(text));
-    if (!source.isCommonJs && text.length > MAX_COMPILED_CHARACTERS) {
+    source.isCommonJs = !isTyped && extname(file) !== '.mjs' && (extname(file) === '.cjs' || !ESM_SYNTAX.test(written));
+    if (!source.isCommonJs && written.length > MAX_COMPILED_CHARACTERS) {
       throw new Error(
-        `${file} has ${text.length} characters, of ${MAX_COMPILED_CHARACTERS} at most; keep data in JSON files, and large code in a package`,
+        `${file} has ${written.length} characters, of ${MAX_COMPILED_CHARACTERS} at most; keep data in JSON files, and large code in a package`,
       );
     }
     const code = source.isCommonJs
-      ? text.replace(/^#!/, '//')
-      : jiti.transform({ filename: file, source: text, ts: isTyped, async: isAsync });
+      ? written.replace(/^#!/, '//')
+      : jiti.transform({ filename: file, source: written, ts: isTyped, async: isAsync });
     const isWaited = isAsync && !source.isCommonJs;
-    const body = compile(isWaited ? `return (async function () { ${code}\n}).call(this);` : code, file);
+    const text = isWaited ? `return (async function () { ${code}\n}).call(this);` : code;
+    const body = compile(text, file, source.isCommonJs);
     const require = Object.assign((specifier: string) => this.#requireFrom(specifier, source), {
       resolve: (specifier: string) => jiti.resolve(specifier),
       cache: {},
@@ -217,9 +218,16 @@ function isWaitingFor(source: Source, other: Source, seen = new Set<Source>()): 
   return false;
 }
 
-/** Not as a script: what of those has run once is never let go of (Node 20). */
-function compile(text: string, file: string): Body {
+/**
+ * Not as a script: what of those has run once is never let go of (Node 20), nor are compiled functions (Node 24); of what is evaluated,
+ * everything is. Only `import()` in CommonJS, which is run as it is written, and a path with a blank need the function.
+ */
+function compile(text: string, file: string, isCommonJs: boolean): Body {
   try {
+    if (!isCommonJs && !/\s/.test(file)) {
+      // oxlint-disable-next-line eslint/no-eval -- a module's own code, as much as with any loader
+      return (0, eval)(`(function (${PARAMETERS.join(', ')}) {${text}\n})\n//# sourceURL=${file}`) as Body;
+    }
     return compileFunction(text, PARAMETERS, {
       filename: file,
       // For `import()` in CommonJS, which is run as it is written.
