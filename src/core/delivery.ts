@@ -386,9 +386,7 @@ export class Delivery {
     if (lost.length > 0) restrictions.withheld.settle(uid, lost);
     if (!this.#tellsLoss || (state.state === 'offline' && previousState === 'offline')) return;
     for (const name of lost) {
-      const form = restrictions.formOfServer(uid, name);
-      const mayHaveSeen = form === UNKNOWN ? restrictions.wasThere(uid) : !isHidden(form);
-      if (mayHaveSeen) this.#parts.servers.tellOffline(name, state);
+      if (restrictions.mayHaveSeen(uid, name)) this.#parts.servers.tellOffline(name, state);
     }
   }
 

@@ -99,7 +99,7 @@ export function createParts(options: EngineOptions, tickMs: number): EngineParts
   const partings = new Partings(base);
   const localUsers = new LocalUsers(users, rooms, turn, delivery);
   const marks = new Map<number, number>();
-  const losses = new Losses({ ...base }, tellsLoss);
+  const losses = new Losses(base, tellsLoss);
   const collector = new Collector({ ...base, losses, delivery, marks, startPosition: positions.allocated });
   const release = new Release({ ...base, delivery, marks }, mode === 'tracked');
   const isTracked = mode === 'tracked';

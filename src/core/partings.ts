@@ -5,7 +5,7 @@
  * Looked at when the turn ends: who has come back meanwhile, or is told through another room or by a router, is not parted.
  */
 import type { ServerName } from '../matrix/identifiers.ts';
-import { isHidden, reduced, Form, UNKNOWN } from './forms.ts';
+import { Form, reduced, UNKNOWN } from './forms.ts';
 import type { Restrictions } from './restrictions.ts';
 import type { Rooms } from './rooms.ts';
 import type { ServerDelivery } from './server-delivery.ts';
@@ -57,12 +57,10 @@ export class Partings {
       const states: UserPresenceState[] = [];
       for (const uid of users) {
         if (servers.isToldOf(name, uid)) continue;
-        const form = restrictions.formOfServer(uid, name);
         // What was withheld is not for it any more.
-        if (form === UNKNOWN) restrictions.withheld.settle(uid, [name]);
-        if (turn.isShownOffline(uid)) continue;
-        const mayHaveSeen = form === UNKNOWN ? restrictions.wasThere(uid) : !isHidden(form);
-        if (mayHaveSeen) states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));
+        if (restrictions.formOfServer(uid, name) === UNKNOWN) restrictions.withheld.settle(uid, [name]);
+        if (!turn.isShownOffline(uid) && restrictions.mayHaveSeen(uid, name))
+          states.push(reduced(turn.shownRecord(uid), Form.OFFLINE));
       }
       if (states.length > 0) told.set(name, states);
     }

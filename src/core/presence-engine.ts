@@ -28,7 +28,7 @@ import type {
   TurnChanges,
 } from './engine-api.ts';
 import { createParts, type EngineParts } from './engine-parts.ts';
-import { Form, isHidden, UNKNOWN } from './forms.ts';
+import { Form, UNKNOWN } from './forms.ts';
 import { EngineView } from './engine-view.ts';
 import { factsOf, type PairFacts } from './explain.ts';
 import type { InterestAnswer } from './interest.ts';
@@ -504,10 +504,7 @@ export class PresenceEngine {
     this.#parts.rooms.detach(uid, slot);
     const { inboxes, interest, restrictions, turn, users } = this.#parts;
     const wanted = interest.wantsAll(slot) ? this.#everybody() : interest.wantedBy(slot);
-    const open = wanted.filter((one) => {
-      const form = restrictions.form(one, uid);
-      return form === UNKNOWN ? restrictions.wasThere(one) : !isHidden(form);
-    });
+    const open = wanted.filter((one) => restrictions.mayHaveSeen(one, uid));
     const names = (uids: readonly number[]): UserId[] => uids.map((one) => users.ids.name(one));
     // Of everybody, only those of whom a device that was here need not know.
     const known = interest.wantsAll(slot) ? (inboxes.floor[slot] as number) : 0;

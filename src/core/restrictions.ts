@@ -7,7 +7,7 @@
 import { type ServerName, serverNameOf, type UserId } from '../matrix/identifiers.ts';
 import { grownCapacity, resized } from './columns.ts';
 import type { Observer, RestrictionAnswer, RestrictionQuestion } from './engine-api.ts';
-import { Form, UNKNOWN } from './forms.ts';
+import { Form, isHidden, UNKNOWN } from './forms.ts';
 import { PairTable } from './pair-table.ts';
 import { OWN_SERVER, type UserTable } from './user-table.ts';
 import { type ObserverKey, Withheld } from './withheld.ts';
@@ -102,6 +102,12 @@ export class Restrictions {
 
   formOfKey(source: number, key: ObserverKey): Form {
     return typeof key === 'number' ? this.form(source, key) : this.formOfServer(source, key);
+  }
+
+  /** Whether the observer, whom rules show the source to, may have seen it: if nobody has said, then before modules began to restrict. */
+  mayHaveSeen(source: number, key: ObserverKey): boolean {
+    const form = this.formOfKey(source, key);
+    return form === UNKNOWN ? this.wasThere(source) : !isHidden(form);
   }
 
   /** Whether what is known holds for everybody, asked about or not. */
