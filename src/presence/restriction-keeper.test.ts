@@ -7,6 +7,7 @@ import type { UserPresenceState } from '../core/user-presence-state.ts';
 import type { ServerName, UserId } from '../matrix/identifiers.ts';
 import type { Restrictions } from '../router-host/router-api.ts';
 import { RestrictionKeeper, type RestrictedEngine } from './restriction-keeper.ts';
+import { isPending } from '../../test/support/is-pending.ts';
 
 const ALICE = '@alice:test';
 const BOB = '@bob:test';
@@ -141,16 +142,6 @@ class World implements RestrictedEngine {
 
 function denying(...observers: Observer[]): Restrictions {
   return { others: null, observers: new Map(observers.map((each) => [each, Form.DENIED])), isFinal: true };
-}
-
-async function isPending(world: World, promise: Promise<unknown>): Promise<boolean> {
-  let done = false;
-  const mark = (): void => {
-    done = true;
-  };
-  promise.then(mark, mark);
-  await world.clock.settle();
-  return !done;
 }
 
 describe('RestrictionKeeper', () => {

@@ -1,11 +1,10 @@
 // oxlint-disable typescript/no-extraneous-class, typescript/no-misused-promises -- these are what modules are written like
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock, MemoryMetrics, RecordingLogger } from '../adapters/memory/index.ts';
-import type { ModuleApi, ModuleDefinition } from '../module/index.ts';
+import type { ModuleApi } from '../module/index.ts';
 import { createTestServices } from '../../test/support/test-services.ts';
 import { raise, stateOf } from '../../test/support/host-context.ts';
-import { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
-import type { LoadedModule } from './load-modules.ts';
+import { loadedModules } from '../../test/support/loaded-modules.ts';
 import { ModuleHost } from './module-host.ts';
 
 const u = stateOf('@u:test');
@@ -25,18 +24,6 @@ function makeHost(more: object = {}) {
   return { host, clock, logger, calls, ...createTestServices() };
 }
 
-function loaded(...definitions: unknown[]): LoadedModule[] {
-  return definitions.map((definition, index) => ({
-    module: './router.ts',
-    name: String(index),
-    path: ['modules', index],
-    callbacks: DEFAULT_CALLBACK_LIMITS,
-    file: '/etc/router.ts',
-    definition: definition as ModuleDefinition,
-    config: { index },
-  }));
-}
-
 const pair = { getUsersForStates: () => ({ '@x:test': [u] }), getInterestedUsers: () => ['@u:test'] };
 
 describe('constructing modules', () => {
@@ -54,7 +41,7 @@ describe('constructing modules', () => {
     };
     const third = { setup: (config: unknown) => void order.push(['third', config]) };
     const { host, services } = makeHost();
-    await host.construct(loaded(First, second, third), services);
+    await host.construct(loadedModules(First, second, third), services);
     expect(order).toEqual([
       ['first', { index: 0 }, 'test'],
       ['second begins', { index: 1 }],
@@ -106,7 +93,7 @@ describe('constructing modules', () => {
     ],
   ])('accepts %s', async (_what, definition) => {
     const { host, services } = makeHost();
-    await host.construct(loaded(definition), services);
+    await host.construct(loadedModules(definition), services);
     expect(host.router.hasCallbacks).toBe(true);
     expect(host.router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
     expect(host.router.getInterestedUsers('@x:test')).toEqual(['@u:test']);
@@ -130,12 +117,12 @@ describe('constructing modules', () => {
     const path = ['presence', 'presence_router'];
     for (const definition of [Legacy, Registers]) {
       const { host, services, calls } = makeHost();
-      await host.construct([{ ...loaded(definition)[0]!, path }], services);
+      await host.construct([{ ...loadedModules(definition)[0]!, path }], services);
       expect(await host.router.getUsersForStates([u])).toEqual(new Map([['@u:test', ['@x:test']]]));
       expect(calls('getUsersForStates')).toBe(1);
     }
     const { host, services } = makeHost();
-    await host.construct(loaded(Legacy), services);
+    await host.construct(loadedModules(Legacy), services);
     expect(host.router.hasCallbacks).toBe(false);
   });
 
@@ -143,7 +130,7 @@ describe('constructing modules', () => {
     const { host, services } = makeHost();
     const during: boolean[] = [];
     await host.construct(
-      loaded(pair, () => void during.push(host.router.hasCallbacks)),
+      loadedModules(pair, () => void during.push(host.router.hasCallbacks)),
       services,
     );
     expect(during).toEqual([false]);
@@ -159,7 +146,7 @@ describe('constructing modules', () => {
       }
     }
     await host.construct(
-      loaded(Nothing, () => undefined, {}),
+      loadedModules(Nothing, () => undefined, {}),
       services,
     );
     expect(host.router.hasCallbacks).toBe(false);
@@ -206,7 +193,7 @@ describe('constructing modules', () => {
     ],
   ])('warns of %s, and says what it found instead of callbacks', async (_what, definition, found) => {
     const { host, services, logger } = makeHost();
-    await host.construct(loaded(definition), services);
+    await host.construct(loadedModules(definition), services);
     expect(logger.lines.filter(({ level }) => level === 'warn')).toEqual([
       {
         level: 'warn',
@@ -225,7 +212,7 @@ describe('constructing modules', () => {
     const { host, services, logger } = makeHost();
     const serves = (_: unknown, api: ModuleApi) => api.registerWebResource('/kiosk', () => new Response());
     const works = (_: unknown, api: ModuleApi) => void api.loopingBackgroundCall(() => undefined, 1000);
-    await host.construct(loaded(serves, works, pair), services);
+    await host.construct(loadedModules(serves, works, pair), services);
     expect(logger.messages('warn')).toEqual([]);
   });
 
@@ -244,7 +231,7 @@ describe('constructing modules', () => {
     ['a restriction beside a misspelt pair', { getRestrictions() {}, getUserForStates() {} }, 'getUserForStates'],
   ])('warns of %s, though something was registered', async (_what, definition, found) => {
     const { host, services, logger } = makeHost();
-    await host.construct(loaded(definition), services);
+    await host.construct(loadedModules(definition), services);
     expect(logger.lines.filter(({ level }) => level === 'warn')).toMatchObject([
       {
         fields: { module: '0', found },
@@ -270,7 +257,7 @@ describe('constructing modules', () => {
     ['a module with all three', () => ({ ...pair, getRestrictions: () => 'deny' })],
   ])('registers, and says nothing of, %s', async (_what, definition) => {
     const { host, services, logger } = makeHost();
-    await host.construct(loaded(definition), services);
+    await host.construct(loadedModules(definition), services);
     expect(host.router.restricts).toBe(true);
     expect(host.router.getRestrictions('@u:test', ['@x:test'])).toMatchObject({ others: 16 });
     expect(logger.messages('warn')).toEqual([]);
@@ -279,7 +266,7 @@ describe('constructing modules', () => {
   it('knows whose users are local: a user of another server is nobody who can be asked about', async () => {
     const { host, services, logger } = makeHost();
     await host.construct(
-      loaded({ getRestrictions: () => ({ '@x:test': 'offline', '@far:island': 'deny' }) }),
+      loadedModules({ getRestrictions: () => ({ '@x:test': 'offline', '@far:island': 'deny' }) }),
       services,
     );
     const { observers } = await host.router.getRestrictions('@u:test', ['@x:test', 'island']);
@@ -295,7 +282,7 @@ describe('constructing modules', () => {
   it('names the misspelt half of a pair', async () => {
     const { host, services } = makeHost();
     const misspelt = { getUsersForStates: () => ({}), getInterestedUser: () => [] };
-    await expect(host.construct(loaded(misspelt), services)).rejects.toThrow(
+    await expect(host.construct(loadedModules(misspelt), services)).rejects.toThrow(
       'getUsersForStates is registered without getInterestedUsers (found getInterestedUser); register both, or neither',
     );
   });
@@ -308,7 +295,7 @@ describe('constructing modules', () => {
       api.registerPresenceRouterCallbacks(numbered(1));
       api.registerPresenceRouterCallbacks(numbered(2));
     };
-    await host.construct(loaded(twice, numbered(3)), services);
+    await host.construct(loadedModules(twice, numbered(3)), services);
     await host.router.getUsersForStates([u]);
     expect(order).toEqual([1, 2, 3]);
   });
@@ -317,7 +304,7 @@ describe('constructing modules', () => {
     const { host, services } = makeHost();
     let api: ModuleApi | undefined;
     await host.construct(
-      loaded((_: unknown, given: ModuleApi) => void (api = given)),
+      loadedModules((_: unknown, given: ModuleApi) => void (api = given)),
       services,
     );
     expect(() => api?.registerPresenceRouterCallbacks(pair as never)).toThrow(
@@ -343,7 +330,7 @@ describe('constructing modules', () => {
     const { host, services } = makeHost();
     await expect(
       host.construct(
-        loaded(() => undefined, definition),
+        loadedModules(() => undefined, definition),
         services,
       ),
     ).rejects.toMatchObject({
@@ -356,7 +343,9 @@ describe('constructing modules', () => {
   it('stops the start when construction does not finish', async () => {
     const { host, services } = makeHost({ constructTimeoutMs: 20 });
     const never = (): Promise<void> => new Promise(() => undefined);
-    await expect(host.construct(loaded(never), services)).rejects.toThrow(/construction did not finish within 0.02 s/);
+    await expect(host.construct(loadedModules(never), services)).rejects.toThrow(
+      /construction did not finish within 0.02 s/,
+    );
   });
 
   it.each([
@@ -384,7 +373,7 @@ describe('constructing modules', () => {
     ['an object', { getUsersForStates: () => ({}) }],
   ])('row 85: stops the start when %s registers half a pair', async (_what, definition) => {
     const { host, services } = makeHost();
-    await expect(host.construct(loaded(definition), services)).rejects.toMatchObject({
+    await expect(host.construct(loadedModules(definition), services)).rejects.toMatchObject({
       name: 'ModuleLoadError',
       reason: 'half_a_pair',
       message:
@@ -395,7 +384,7 @@ describe('constructing modules', () => {
   it('refuses callbacks that are no functions', async () => {
     const { host, services } = makeHost();
     const wrong = { getUsersForStates: 'yes', getInterestedUsers: () => [] };
-    await expect(host.construct(loaded(wrong), services)).rejects.toThrow(
+    await expect(host.construct(loadedModules(wrong), services)).rejects.toThrow(
       /getUsersForStates is "yes" rather than a function/,
     );
   });
@@ -409,7 +398,7 @@ describe('constructing modules', () => {
     };
     await expect(
       host.construct(
-        loaded(first, () => raise(new Error('no'))),
+        loadedModules(first, () => raise(new Error('no'))),
         services,
       ),
     ).rejects.toThrow('no');
@@ -427,7 +416,7 @@ describe('what the log says of a module', () => {
       api.logger.warn('mine');
       return { getUsersForStates: () => raise(new Error('no')), getInterestedUsers: () => ['x'] };
     };
-    await host.construct(loaded(module), services);
+    await host.construct(loadedModules(module), services);
     await host.router.getUsersForStates([u]);
     await host.router.getInterestedUsers('@x:test');
     await clock.advance(10);
@@ -453,7 +442,7 @@ describe('stopping', () => {
       }
     }
     await host.construct(
-      loaded(First, () => ({ [Symbol.dispose]: () => void order.push('second') })),
+      loadedModules(First, () => ({ [Symbol.dispose]: () => void order.push('second') })),
       services,
     );
     await host.stop();
@@ -464,7 +453,7 @@ describe('stopping', () => {
     const order: string[] = [];
     const { host, services, logger } = makeHost({ stopTimeoutMs: 20 });
     await host.construct(
-      loaded(
+      loadedModules(
         () => ({ [Symbol.dispose]: () => void order.push('first') }),
         () => ({ [Symbol.asyncDispose]: () => new Promise(() => undefined) }),
         () => ({ [Symbol.dispose]: () => raise(new Error('no')) }),
@@ -479,7 +468,7 @@ describe('stopping', () => {
   it('does not wait for ever for a callback that hangs', async () => {
     const { host, services, logger } = makeHost({ stopTimeoutMs: 20 });
     const hangs = { getUsersForStates: () => new Promise(() => undefined), getInterestedUsers: () => [] };
-    await host.construct(loaded(hangs), services);
+    await host.construct(loadedModules(hangs), services);
     const routes = host.router.getUsersForStates([u]);
     await host.stop();
     expect(routes).toBeInstanceOf(Promise);

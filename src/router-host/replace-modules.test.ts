@@ -1,12 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ManualClock, MemoryMetrics, RecordingLogger } from '../adapters/memory/index.ts';
 import type { UserId } from '../matrix/identifiers.ts';
-import type { ModuleApi, ModuleDefinition } from '../module/index.ts';
+import type { ModuleApi } from '../module/index.ts';
 import { createTestServices } from '../../test/support/test-services.ts';
 import { raise, stateOf } from '../../test/support/host-context.ts';
+import { loadedModules } from '../../test/support/loaded-modules.ts';
 import { until } from '../../test/support/until.ts';
-import { DEFAULT_CALLBACK_LIMITS } from './callback-limits.ts';
-import type { LoadedModule } from './load-modules.ts';
 import { ModuleHost } from './module-host.ts';
 
 const u = stateOf('@u:test');
@@ -21,25 +20,13 @@ async function started(...definitions: unknown[]) {
   const host = new ModuleHost({ clock, logger, metrics: new MemoryMetrics(), watchdog: null, stopTimeoutMs: 200 });
   hosts.push(host);
   const { services, presence } = createTestServices();
-  await host.construct(loaded(...definitions), services);
+  await host.construct(loadedModules(...definitions), services);
   let replaced = 0;
   const replace = (...next: unknown[]): Promise<void> =>
-    host.replace(loaded(...next), services, () => {
+    host.replace(loadedModules(...next), services, () => {
       replaced += 1;
     });
   return { host, clock, logger, presence, services, replace, replaced: () => replaced };
-}
-
-function loaded(...definitions: unknown[]): LoadedModule[] {
-  return definitions.map((definition, index) => ({
-    module: './router.ts',
-    name: String(index),
-    path: ['modules', index],
-    callbacks: DEFAULT_CALLBACK_LIMITS,
-    file: '/etc/router.ts',
-    definition: definition as ModuleDefinition,
-    config: {},
-  }));
 }
 
 /** A module that gives everything to one user, and to whom that user is `u`. */
@@ -52,7 +39,7 @@ describe('replacing modules', () => {
   it('row 349: asks the new ones, in the step in which it says so', async () => {
     const { host, services } = await started(to('@x:test'));
     let within: unknown;
-    await host.replace(loaded(to('@y:test')), services, () => {
+    await host.replace(loadedModules(to('@y:test')), services, () => {
       within = host.router.getUsersForStates([u]);
     });
     expect(within).toEqual(new Map([['@u:test', ['@y:test']]]));

@@ -78,18 +78,26 @@ async function tryAgainst(against: string, module: string, config: unknown, more
   return against.startsWith('http') ? runProgram(args, { env: { THALAMUS_ADMIN_TOKEN: ADMIN_TOKEN } }) : runHere(args);
 }
 
+/** A server whose users have lived a little, all of which is in its record. */
+async function startRecording(): Promise<Awaited<ReturnType<typeof startAdminServer>>> {
+  const server = await startAdminServer({
+    modules: [{ source: ROUTER, config: before }],
+    config: { admin_api: { token_path: 'admin.token' }, ...RECORD },
+  });
+  try {
+    await liveALittle(server);
+    await until(() => updatesOf(join(server.dir, 'record/traffic.ndjson')).length >= 3);
+    return server;
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 describe('record_traffic', () => {
   it('row 342: is tried with the same module, which changes nothing, and with others, which change exactly what they do', async () => {
-    await using server = await startAdminServer({
-      modules: [{ source: ROUTER, config: before }],
-      config: {
-        admin_api: { token_path: 'admin.token' },
-        ...RECORD,
-      },
-    });
+    await using server = await startRecording();
     const file = join(server.dir, 'record/traffic.ndjson');
-    await liveALittle(server);
-    await until(() => updatesOf(file).length >= 3);
     const module = join(server.dir, 'module-0.ts');
 
     const same = await tryAgainst(file, module, before, ['--json']);
@@ -164,16 +172,8 @@ describe('record_traffic', () => {
   }, 60_000);
 
   it('is read from the running server', async () => {
-    await using server = await startAdminServer({
-      modules: [{ source: ROUTER, config: before }],
-      config: {
-        admin_api: { token_path: 'admin.token' },
-        ...RECORD,
-      },
-    });
+    await using server = await startRecording();
     const file = join(server.dir, 'record/traffic.ndjson');
-    await liveALittle(server);
-    await until(() => updatesOf(file).length >= 3);
     const module = join(server.dir, 'module-0.ts');
     const result = await tryAgainst(server.baseUrl, module, {});
     expect(result.stderr).toBe('');

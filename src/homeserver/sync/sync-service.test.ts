@@ -9,6 +9,7 @@ import type { AccountDataChanges } from './account-data-sync.ts';
 import { DEFAULT_FILTER, parseFilter } from './filter.ts';
 import { parseStreamToken, type PresencePosition } from './stream-token.ts';
 import { type SyncRequest, SyncService, type SyncServices } from './sync-service.ts';
+import { isPending } from '../../../test/support/is-pending.ts';
 
 const A: UserId = '@a:test';
 const B: UserId = '@b:test';
@@ -138,17 +139,6 @@ const NOW = 's100_50_5';
 
 function senders(answer: Answer): string[] {
   return (answer.presence?.events ?? []).map(({ sender }) => sender);
-}
-
-/** Whether a promise is still open once everything that does not wait for time has run. */
-async function isPending(world: World, promise: Promise<unknown>): Promise<boolean> {
-  let done = false;
-  const mark = (): void => {
-    done = true;
-  };
-  promise.then(mark, mark);
-  await world.clock.settle();
-  return !done;
 }
 
 describe('SyncService', () => {
